@@ -1,0 +1,24 @@
+package rank
+
+// Lock classes, one empty type each. Their order is order.txt.
+type (
+	Rename     struct{} // vfs: one rename across directories at a time, per filesystem
+	Dir        struct{} // vfs: a directory's children
+	Mounts     struct{} // vfs: the mount tree of a namespace
+	FilePos    struct{} // vfs: the offset of an open file description
+	Inode      struct{} // vfs: attributes and data of an inode
+	TaskSet    struct{} // task: the tree of tasks, thread groups, sessions
+	Sighand    struct{} // task: signal state of a thread group
+	TaskState  struct{} // task: one task's own state
+	FDTable    struct{} // task: a descriptor table
+	MM         struct{} // mm: the VMAs of an address space
+	PMA        struct{} // mm: the extents behind them
+	MemFile    struct{} // host/mem: the allocator of the memory file
+	Futex      struct{} // futex: a bucket
+	Pipe       struct{}
+	Epoll      struct{}
+	UnixSocket struct{}
+	TTY        struct{}
+	Timer      struct{}
+	Platform   struct{} // platform: one address space's stub
+)

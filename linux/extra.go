@@ -1,0 +1,34 @@
+package linux
+
+// Values that the C library's headers hide or that have no constant expression.
+const (
+	SIGRTMIN = 32 // the kernel's; glibc keeps 32 and 33 for itself
+	SIGRTMAX = 64
+	NSIG     = 64
+
+	SA_RESTORER = 0x04000000
+
+	WNOTHREAD = 0x20000000 // __WNOTHREAD
+	WALL      = 0x40000000 // __WALL
+	WCLONE    = 0x80000000 // __WCLONE
+
+	DT_UNKNOWN = 0
+	DT_FIFO    = 1
+	DT_CHR     = 2
+	DT_DIR     = 4
+	DT_BLK     = 6
+	DT_REG     = 8
+	DT_LNK     = 10
+	DT_SOCK    = 12
+
+	FALLOC_FL_KEEP_SIZE      = 0x01
+	FALLOC_FL_PUNCH_HOLE     = 0x02
+	FALLOC_FL_COLLAPSE_RANGE = 0x08
+	FALLOC_FL_ZERO_RANGE     = 0x10
+	FALLOC_FL_INSERT_RANGE   = 0x20
+	FALLOC_FL_UNSHARE_RANGE  = 0x40
+
+	PageSize  = 4096
+	PageShift = 12
+	PageMask  = PageSize - 1
+)
