@@ -7,7 +7,7 @@ const (
 	PRIO_USER         = 2
 	PRIO_MAX          = 0x14
 	PRIO_MIN          = -20
-	RLIM64_INFINITY   = -1
+	RLIM64_INFINITY   = 1<<64 - 1
 	RLIMIT_CPU        = 0
 	RLIMIT_FSIZE      = 1
 	RLIMIT_DATA       = 2
@@ -27,9 +27,9 @@ const (
 	RLIMIT_RTTIME     = 0xf
 	RLIMIT_NLIMITS    = 0x10
 	RLIM_NLIMITS      = 0x10
-	RLIM_INFINITY     = -1
-	RLIM_SAVED_CUR    = -1
-	RLIM_SAVED_MAX    = -1
+	RLIM_INFINITY     = 1<<64 - 1
+	RLIM_SAVED_CUR    = 1<<64 - 1
+	RLIM_SAVED_MAX    = 1<<64 - 1
 	RUSAGE_SELF       = 0
 	RUSAGE_LWP        = 1
 	RUSAGE_THREAD     = 1
