@@ -7,10 +7,15 @@ type (
 	Mounts     struct{} // vfs: the mount tree of a namespace
 	FilePos    struct{} // vfs: the offset of an open file description
 	Inode      struct{} // vfs: attributes and data of an inode
+	FileData   struct{} // tmpfs: which pages hold a file's data; taken under MM by faults, so no user copies under it
+	Dentry     struct{} // vfs: the map of a directory's cached children; held for a lookup only
+	DCache     struct{} // vfs: the ring of all dentries
 	TaskSet    struct{} // task: the tree of tasks, thread groups, sessions
 	Sighand    struct{} // task: signal state of a thread group
 	TaskState  struct{} // task: one task's own state
 	FDTable    struct{} // task: a descriptor table
+	Namespace  struct{} // ns: the state of a namespace
+	IPC        struct{} // ipc: the objects of a namespace
 	MM         struct{} // mm: the VMAs of an address space
 	PMA        struct{} // mm: the extents behind them
 	MemFile    struct{} // host/mem: the allocator of the memory file
