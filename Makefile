@@ -34,7 +34,7 @@ test: hornwork lint
 	HORNWORK=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m ./conformance
 
 bench: hornwork
-	bench/run ./$(BIN)
+	$(GO) run ./bench $(CURDIR)/$(BIN)
 
 soak: hornwork
 	conformance/soak ./$(BIN)
