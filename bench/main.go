@@ -79,8 +79,8 @@ func bench(hornwork string, rounds int, only string) error {
 		return err
 	}
 	micro := filepath.Join(dir, "micro")
-	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", micro, "bench/micro.c").CombinedOutput(); err != nil {
-		return fmt.Errorf("compile bench/micro.c: %w\n%s", err, out)
+	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", micro, "bench/c/micro.c").CombinedOutput(); err != nil {
+		return fmt.Errorf("compile bench/c/micro.c: %w\n%s", err, out)
 	}
 	fmt.Printf("| measure | native | sandbox | × native | at most |\n|---|---|---|---|---|\n")
 	for _, m := range measures(micro, dir) {
