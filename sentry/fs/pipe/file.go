@@ -9,7 +9,7 @@ import (
 )
 
 // pipefs is the internal filesystem of anonymous pipes: their inodes show as "pipe:[ino]".
-var pipefs = vfs.NewAnonFS("pipefs", linux.PIPEFS_MAGIC)
+var pipefs = vfs.NewAnonFS("pipe", linux.PIPEFS_MAGIC)
 
 // end is one open description of a pipe: the read end, the write end, or both (a FIFO opened O_RDWR).
 type end struct {
@@ -38,6 +38,11 @@ func FromFile(f *vfs.File) (*Pipe, bool) {
 		return e.p, true
 	}
 	return nil, false
+}
+
+// Reopen implements vfs.Reopener: open(2) of /proc/self/fd/N.
+func (e *end) Reopen(c *vfs.Caller, i *vfs.Inode, p vfs.Path, flags uint32) (vfs.FileOps, linux.Errno) {
+	return open(c, i, p, flags)
 }
 
 func (e *end) Read(_ *vfs.Caller, _ *vfs.File, dst *usermem.Seq, _ int64) (int, linux.Errno) {
