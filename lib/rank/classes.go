@@ -26,4 +26,5 @@ type (
 	TTY        struct{}
 	Timer      struct{}
 	Platform   struct{} // platform: one address space's stub
+	Clock      struct{} // host/clock: the guests' clocks
 )
