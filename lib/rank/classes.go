@@ -7,6 +7,7 @@ type (
 	Mounts     struct{} // vfs: the mount tree of a namespace
 	FilePos    struct{} // vfs: the offset of an open file description
 	Inode      struct{} // vfs: attributes and data of an inode
+	Remote     struct{} // fs/remote: what an inode has fetched from the gofer; held over requests
 	FileData   struct{} // tmpfs: which pages hold a file's data; taken under MM by faults, so no user copies under it
 	Dentry     struct{} // vfs: the map of a directory's cached children; held for a lookup only
 	DCache     struct{} // vfs: the ring of all dentries
