@@ -158,7 +158,7 @@ func Truncate(t *task.Task, name Path, length int64) (uintptr, linux.Errno) {
 	if length < 0 {
 		return 0, linux.EINVAL
 	}
-	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.WalkFollow)
+	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.Follow)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -189,45 +189,5 @@ func Fallocate(t *task.Task, fd FD, mode FallocMode, off, length int64) (uintptr
 		return 0, errno
 	}
 	defer f.Put()
-	if off < 0 || length <= 0 {
-		return 0, linux.EINVAL
-	}
-	if errno := checkFallocMode(mode); errno != 0 {
-		return 0, errno
-	}
-	if !f.Writable() {
-		return 0, linux.EBADF
-	}
-	switch f.Inode().Type() {
-	case linux.S_IFREG, linux.S_IFBLK:
-	case linux.S_IFIFO:
-		return 0, linux.ESPIPE
-	case linux.S_IFDIR:
-		return 0, linux.EISDIR
-	default:
-		return 0, linux.ENODEV
-	}
-	if off+length < 0 {
-		return 0, linux.EFBIG
-	}
-	return none(f.Ops.Fallocate(t.Caller(), f, uint32(mode), off, length))
-}
-
-func checkFallocMode(mode FallocMode) linux.Errno {
-	const known = linux.FALLOC_FL_KEEP_SIZE | linux.FALLOC_FL_PUNCH_HOLE | linux.FALLOC_FL_COLLAPSE_RANGE |
-		linux.FALLOC_FL_ZERO_RANGE | linux.FALLOC_FL_INSERT_RANGE | linux.FALLOC_FL_UNSHARE_RANGE
-	if mode&^known != 0 {
-		return linux.EOPNOTSUPP
-	}
-	if mode&linux.FALLOC_FL_PUNCH_HOLE != 0 {
-		if mode&linux.FALLOC_FL_ZERO_RANGE != 0 || mode&linux.FALLOC_FL_KEEP_SIZE == 0 {
-			return linux.EOPNOTSUPP
-		}
-	}
-	if mode&linux.FALLOC_FL_COLLAPSE_RANGE != 0 && mode != linux.FALLOC_FL_COLLAPSE_RANGE ||
-		mode&linux.FALLOC_FL_INSERT_RANGE != 0 && mode != linux.FALLOC_FL_INSERT_RANGE ||
-		mode&linux.FALLOC_FL_UNSHARE_RANGE != 0 && mode&^(linux.FALLOC_FL_UNSHARE_RANGE|linux.FALLOC_FL_KEEP_SIZE) != 0 {
-		return linux.EINVAL
-	}
-	return 0
+	return none(f.Fallocate(t.Caller(), uint32(mode), off, length))
 }

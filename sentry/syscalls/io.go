@@ -108,6 +108,9 @@ func (w *fileWaiter) Wake(_ *wait.Entry, ev wait.Events) { w.q.Notify(ev) }
 
 var fileWaiters = sync.Pool{New: func() any { return new(fileWaiter) }}
 
+// noDeadline is to wait for ever.
+var noDeadline wait.Deadline
+
 // waitFor sleeps until try returns true; it is tried again whenever f has one of the events of mask. The
 // answers are those of Block: 0, ETIMEDOUT, ERESTARTSYS.
 func waitFor(t *task.Task, f wait.Waitable, mask wait.Events, deadline wait.Deadline, try func() bool) linux.Errno {

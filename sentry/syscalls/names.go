@@ -75,10 +75,10 @@ func Linkat(t *task.Task, oldfd DirFD, old Path, newfd DirFD, new Path, flags At
 		if !t.Creds().HasCap(linux.CAP_DAC_READ_SEARCH) {
 			return 0, linux.ENOENT
 		}
-		walk |= vfs.WalkEmpty
+		walk |= vfs.Empty
 	}
 	if flags&linux.AT_SYMLINK_FOLLOW != 0 {
-		walk |= vfs.WalkFollow
+		walk |= vfs.Follow
 	}
 	target, errno := resolve(t, oldfd, old, walk)
 	if errno != 0 {
@@ -137,7 +137,7 @@ func Readlinkat(t *task.Task, dirfd DirFD, name Path, buf OutBuf, size int32) (u
 		return 0, errno
 	}
 	defer at.Put()
-	p, errno := vfs.Walk(t.Caller(), at.at, at.name, vfs.WalkEmpty)
+	p, errno := vfs.Walk(t.Caller(), at.at, at.name, vfs.Empty)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -231,7 +231,7 @@ func Getcwd(t *task.Task, buf OutBuf, size uint64) (uintptr, linux.Errno) {
 
 // Chdir implements chdir(2).
 func Chdir(t *task.Task, name Path) (uintptr, linux.Errno) {
-	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.WalkFollow|vfs.WalkDirectory)
+	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.Follow|vfs.Directory)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -263,7 +263,7 @@ func setCwd(t *task.Task, p vfs.Path) linux.Errno {
 
 // Chroot implements chroot(2).
 func Chroot(t *task.Task, name Path) (uintptr, linux.Errno) {
-	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.WalkFollow|vfs.WalkDirectory)
+	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.Follow|vfs.Directory)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -283,4 +283,3 @@ func Chroot(t *task.Task, name Path) (uintptr, linux.Errno) {
 func Umask(t *task.Task, mask Mode) (uintptr, linux.Errno) {
 	return uintptr(t.SetUmask(uint32(mask) & 0o777)), 0
 }
-

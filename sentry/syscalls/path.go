@@ -52,13 +52,13 @@ func atName(t *task.Task, dirfd DirFD, name string) (place, linux.Errno) {
 	return place{at: f.Path, name: name, dir: f}, 0
 }
 
-// resolve walks to an existing file. Without vfs.WalkEmpty an empty name is ENOENT. Put the result.
+// resolve walks to an existing file. Without vfs.Empty an empty name is ENOENT. Put the result.
 func resolve(t *task.Task, dirfd DirFD, name Path, flags vfs.WalkFlags) (vfs.Path, linux.Errno) {
 	str, errno := name.Load(t)
 	if errno != 0 {
 		return vfs.Path{}, errno
 	}
-	if str == "" && flags&vfs.WalkEmpty == 0 {
+	if str == "" && flags&vfs.Empty == 0 {
 		return vfs.Path{}, linux.ENOENT
 	}
 	p, errno := atName(t, dirfd, str)
@@ -71,12 +71,12 @@ func resolve(t *task.Task, dirfd DirFD, name Path, flags vfs.WalkFlags) (vfs.Pat
 
 // walkFlags turns AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH into flags of Walk.
 func walkFlags(flags AtFlags) vfs.WalkFlags {
-	w := vfs.WalkFollow
+	w := vfs.Follow
 	if flags&linux.AT_SYMLINK_NOFOLLOW != 0 {
 		w = 0
 	}
 	if flags&linux.AT_EMPTY_PATH != 0 {
-		w |= vfs.WalkEmpty
+		w |= vfs.Empty
 	}
 	return w
 }

@@ -31,7 +31,7 @@ func Pread64(t *task.Task, fd FD, buf OutBuf, count uint64, off int64) (uintptr,
 		return 0, errno
 	}
 	defer f.Put()
-	if !f.Ops.Seekable() {
+	if !f.Seekable() {
 		return 0, linux.ESPIPE
 	}
 	return readOne(t, f, uint64(buf), count, off)
@@ -76,7 +76,7 @@ func readv(t *task.Task, fd FD, iov IOVecs, n uint64, off int64, flags RWFlags) 
 		return 0, errno
 	}
 	defer f.Put()
-	if off >= 0 && !f.Ops.Seekable() {
+	if off >= 0 && !f.Seekable() {
 		return 0, linux.ESPIPE
 	}
 	x := newTransfer()

@@ -44,7 +44,7 @@ func syncFile(t *task.Task, fd FD, dataOnly bool) (uintptr, linux.Errno) {
 		return 0, errno
 	}
 	defer f.Put()
-	return none(f.Ops.Sync(t.Caller(), f, dataOnly))
+	return none(f.Sync(t.Caller(), dataOnly))
 }
 
 // SyncFileRange implements sync_file_range(2) by a whole fdatasync.
@@ -65,7 +65,7 @@ func SyncFileRange(t *task.Task, fd FD, off, n int64, flags SyncFlags) (uintptr,
 	default:
 		return 0, linux.ESPIPE
 	}
-	return none(f.Ops.Sync(t.Caller(), f, true))
+	return none(f.Sync(t.Caller(), true))
 }
 
 // Fadvise64 implements posix_fadvise(2): advice is checked, and nothing depends on it.
@@ -120,4 +120,3 @@ func Flock(t *task.Task, fd FD, op FlockOp) (uintptr, linux.Errno) {
 	}
 	return none(f.Flock(t.Caller(), uint32(op)))
 }
-

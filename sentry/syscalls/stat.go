@@ -93,7 +93,7 @@ func Faccessat2(t *task.Task, dirfd DirFD, name Path, mode AccessMode, flags AtF
 
 // Statfs implements statfs(2).
 func Statfs(t *task.Task, name Path, out mm.User[linux.Statfs]) (uintptr, linux.Errno) {
-	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.WalkFollow)
+	p, errno := resolve(t, linux.AT_FDCWD, name, vfs.Follow)
 	if errno != 0 {
 		return 0, errno
 	}

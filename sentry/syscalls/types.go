@@ -93,6 +93,9 @@ type (
 	ClockID       int32  // CLOCK_*
 )
 
+// EpollEvents is the address of an array of struct epoll_event that the guest gets.
+type EpollEvents uint64
+
 // SockAddr is the address of a struct sockaddr; its length is the next argument.
 type SockAddr uint64
 

@@ -28,7 +28,7 @@ func Pwrite64(t *task.Task, fd FD, buf InBuf, count uint64, off int64) (uintptr,
 		return 0, errno
 	}
 	defer f.Put()
-	if !f.Ops.Seekable() {
+	if !f.Seekable() {
 		return 0, linux.ESPIPE
 	}
 	return writeOne(t, f, uint64(buf), count, off)
@@ -73,7 +73,7 @@ func writev(t *task.Task, fd FD, iov IOVecs, n uint64, off int64, flags RWFlags)
 		return 0, errno
 	}
 	defer f.Put()
-	if off >= 0 && !f.Ops.Seekable() {
+	if off >= 0 && !f.Seekable() {
 		return 0, linux.ESPIPE
 	}
 	x := newTransfer()
@@ -97,7 +97,7 @@ func writev(t *task.Task, fd FD, iov IOVecs, n uint64, off int64, flags RWFlags)
 	}
 	ret, errno := writeSeq(t, f, x, off, flags&linux.RWF_NOWAIT != 0)
 	if errno == 0 && flags&(linux.RWF_DSYNC|linux.RWF_SYNC) != 0 {
-		if errno := f.Ops.Sync(t.Caller(), f, flags&linux.RWF_SYNC == 0); errno != 0 {
+		if errno := f.Sync(t.Caller(), flags&linux.RWF_SYNC == 0); errno != 0 {
 			return 0, errno
 		}
 	}
@@ -110,7 +110,7 @@ func writeSeq(t *task.Task, f *vfs.File, x *transfer, off int64, nowait bool) (u
 	want := x.seq.Len()
 	start := x.seq
 	n, errno := writeOnce(t.Caller(), f, &x.seq, off)
-	if n < want && (errno == 0 || errno == linux.EAGAIN) && off == streamOffset && !f.Ops.Seekable() {
+	if n < want && (errno == 0 || errno == linux.EAGAIN) && off == streamOffset && !f.Seekable() {
 		x.seq = start
 		n, errno = writeRest(t, f, x, n, errno, nowait)
 	}

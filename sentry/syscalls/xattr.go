@@ -36,7 +36,7 @@ func loadXattrName(t *task.Task, name Str) (string, linux.Errno) {
 
 // Setxattr implements setxattr(2).
 func Setxattr(t *task.Task, path Path, name Str, value InBuf, size uint64, flags XattrFlags) (uintptr, linux.Errno) {
-	return withPath(t, path, vfs.WalkFollow, setxattr(t, name, value, size, flags))
+	return withPath(t, path, vfs.Follow, setxattr(t, name, value, size, flags))
 }
 
 // Lsetxattr implements lsetxattr(2).
@@ -71,7 +71,7 @@ func setxattr(t *task.Task, name Str, value InBuf, size uint64, flags XattrFlags
 
 // Getxattr implements getxattr(2).
 func Getxattr(t *task.Task, path Path, name Str, value OutBuf, size uint64) (uintptr, linux.Errno) {
-	return withPath(t, path, vfs.WalkFollow, getxattr(t, name, value, size))
+	return withPath(t, path, vfs.Follow, getxattr(t, name, value, size))
 }
 
 // Lgetxattr implements lgetxattr(2).
@@ -115,7 +115,7 @@ func storeSized(t *task.Task, out OutBuf, size uint64, b []byte) (uintptr, linux
 
 // Listxattr implements listxattr(2).
 func Listxattr(t *task.Task, path Path, list OutBuf, size uint64) (uintptr, linux.Errno) {
-	return withPath(t, path, vfs.WalkFollow, listxattr(t, list, size))
+	return withPath(t, path, vfs.Follow, listxattr(t, list, size))
 }
 
 // Llistxattr implements llistxattr(2).
@@ -147,7 +147,7 @@ func listxattr(t *task.Task, list OutBuf, size uint64) func(vfs.Path) (uintptr, 
 
 // Removexattr implements removexattr(2).
 func Removexattr(t *task.Task, path Path, name Str) (uintptr, linux.Errno) {
-	return withPath(t, path, vfs.WalkFollow, removexattr(t, name))
+	return withPath(t, path, vfs.Follow, removexattr(t, name))
 }
 
 // Lremovexattr implements lremovexattr(2).
