@@ -32,3 +32,15 @@ const (
 	PageShift = 12
 	PageMask  = PageSize - 1
 )
+
+// Flags of statfs(2)'s f_flags.
+const (
+	ST_RDONLY     = 0x0001
+	ST_NOSUID     = 0x0002
+	ST_NODEV      = 0x0004
+	ST_NOEXEC     = 0x0008
+	ST_VALID      = 0x0020
+	ST_NOATIME    = 0x0400
+	ST_NODIRATIME = 0x0800
+	ST_RELATIME   = 0x1000
+)

@@ -22,6 +22,10 @@ type File struct {
 
 	pos    rank.Mutex[rank.FilePos] // serialises reads and writes that use the offset
 	offset int64
+
+	seekable bool // Ops.Seekable
+	state    fileState
+	owner    atomic.Pointer[any] // F_SETOWN and kin: sentry/syscalls keeps its own value here
 }
 
 // FileOps is what an open file does. Operations never sleep, except those that take a Caller and say so:
@@ -37,6 +41,7 @@ type FileOps interface {
 	// Seek computes lseek(2) from the present offset; ESPIPE for streams.
 	Seek(c *Caller, f *File, cur, off int64, whence int) (int64, linux.Errno)
 	// ReadDir emits entries from position pos (0 at first, then what emit got as next) until emit returns false.
+	// "." and ".." are among them: EmitDots makes both, at positions 0 and 1.
 	ReadDir(c *Caller, f *File, pos int64, emit func(DirEntry) bool) linux.Errno
 	Ioctl(c *Caller, f *File, mem usermem.Memory, cmd uint32, arg uint64) (uint64, linux.Errno)
 	Sync(c *Caller, f *File, dataOnly bool) linux.Errno

@@ -58,8 +58,13 @@ type Inode struct {
 
 	attr atomic.Pointer[Attr]
 
-	mu    rank.Mutex[rank.Inode] // guards the fields below, created on demand
-	extra inodeExtra             // file locks, watches, leases: see locks.go and notify.go
+	uses    atomic.Int32 // live dentries
+	writers atomic.Int32 // open for writing; below zero: that many deny writing (ETXTBSY)
+	state   atomic.Uint32
+	watched atomic.Bool // extra has watches
+
+	mu    rank.Mutex[rank.Inode] // guards the field below
+	extra *inodeExtra            // file locks, watches, bound objects: created on demand, see extra.go
 }
 
 // Attr returns the attributes.
@@ -95,7 +100,8 @@ type InodeOps interface {
 	GetAttr(c *Caller, i *Inode) linux.Errno
 	// SetAttr changes attributes and ctime; for STATX_SIZE it truncates or extends.
 	SetAttr(c *Caller, i *Inode, s *SetAttr) linux.Errno
-	// Open makes the File's operations. flags are those of open(2).
+	// Open makes the File's operations. flags are those of open(2). The operations keep i themselves if they need
+	// it: File.Inode is another one where a filesystem (overlay) is stacked on this one. O_TRUNC has been done.
 	Open(c *Caller, i *Inode, p Path, flags uint32) (FileOps, linux.Errno)
 	// Forget tells that vfs has dropped the last use of an inode whose Nlink is 0, or (unlinked=false) that it
 	// left the cache.
@@ -106,7 +112,8 @@ type InodeOps interface {
 	XattrOps
 }
 
-// DirOps are the operations on directories.
+// DirOps are the operations on directories. Lookup of one filesystem must stand being called at the same
+// time for different directories, and by stacked filesystems for the same one.
 type DirOps interface {
 	Lookup(c *Caller, dir *Inode, name string) (*Inode, linux.Errno)
 	// Make creates a file, directory, symlink, node, FIFO or socket.
