@@ -156,3 +156,14 @@ func (t *Table) List(_ *vfs.Caller, pos int64, emit func(vfs.DirEntry) bool) lin
 	}
 	return 0
 }
+
+// DirOf returns what Directory was given, or nil for an inode that it did not make.
+func DirOf(i *vfs.Inode) Dir {
+	switch d := i.Ops.(type) {
+	case *dirInode:
+		return d.d
+	case *volatileInode:
+		return d.d
+	}
+	return nil
+}

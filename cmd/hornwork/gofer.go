@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"hornwork/container/jail"
+	"hornwork/container/launch"
+	"hornwork/gofer/server"
+	"hornwork/linux"
+)
+
+// goferCaps is what a privileged gofer keeps: it must read and, on writable roots, change files of any owner.
+const goferCaps = 1<<linux.CAP_CHOWN | 1<<linux.CAP_DAC_OVERRIDE | 1<<linux.CAP_DAC_READ_SEARCH | 1<<linux.CAP_FOWNER |
+	1<<linux.CAP_FSETID | 1<<linux.CAP_MKNOD | 1<<linux.CAP_SETFCAP
+
+// goferMain is the gofer process: it opens its roots, goes to jail, and serves until the sentry is gone.
+func goferMain() {
+	if err := gofer(); err != nil {
+		fmt.Fprintf(os.Stderr, "hornwork gofer: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func gofer() error {
+	config := os.NewFile(launch.GoferFDConfig, "config")
+	b, err := io.ReadAll(config)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	config.Close()
+	var c launch.GoferConfig
+	if err := json.Unmarshal(b, &c); err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	var roots []server.Root
+	keep := uint64(0)
+	for _, r := range c.Roots {
+		fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", r.Path, err)
+		}
+		roots = append(roots, server.Root{FD: int32(fd), ReadOnly: !r.Writable})
+		keep |= 1 << linux.CAP_DAC_READ_SEARCH
+		if r.Writable {
+			keep |= goferCaps
+		}
+	}
+	if os.Geteuid() != 0 {
+		keep = 0
+	}
+	if err := jail.RaiseFileLimit(); err != nil {
+		return fmt.Errorf("raise the descriptor limit: %w", err)
+	}
+	if err := jail.EmptyRoot(); err != nil {
+		return err
+	}
+	if err := jail.Unprivileged(keep); err != nil {
+		return err
+	}
+	if err := jail.Filter(jail.GoferRules()); err != nil {
+		return err
+	}
+	return server.Serve(launch.GoferFDSentry, roots)
+}
