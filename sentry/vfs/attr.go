@@ -259,15 +259,25 @@ func truncateTo(c *Caller, p Path, i *Inode, size int64) linux.Errno {
 	return errno
 }
 
-// TimeSet is one of the two times of utimensat(2).
-type TimeSet struct {
-	Omit, Now bool
-	NS        int64
+// timeOf turns a time into nanoseconds, clamped to what fits.
+func timeOf(t linux.Timespec, now int64) int64 {
+	const most = 9_223_372_035
+	switch {
+	case t.Nsec == linux.UTIME_NOW:
+		return now
+	case t.Sec > most:
+		return most * 1e9
+	case t.Sec < -most:
+		return -most * 1e9
+	}
+	return t.Sec*1e9 + t.Nsec
 }
 
-// Utimes implements utimensat(2) on a walked path.
-func Utimes(c *Caller, p Path, atime, mtime TimeSet) linux.Errno {
-	if atime.Omit && mtime.Omit {
+// Utimes implements utimensat(2) on a walked path; the times have UTIME_NOW and UTIME_OMIT in their Nsec, which
+// has been checked.
+func Utimes(c *Caller, p Path, ts [2]linux.Timespec) linux.Errno {
+	omit := [2]bool{ts[0].Nsec == linux.UTIME_OMIT, ts[1].Nsec == linux.UTIME_OMIT}
+	if omit[0] && omit[1] {
 		return 0
 	}
 	i := p.Inode()
@@ -278,7 +288,7 @@ func Utimes(c *Caller, p Path, atime, mtime TimeSet) linux.Errno {
 		return errno
 	}
 	// Setting both to now is what writing does; anything else is the owner's.
-	if atime.Now && mtime.Now {
+	if ts[0].Nsec == linux.UTIME_NOW && ts[1].Nsec == linux.UTIME_NOW {
 		if !c.ownerOrCapable(i) {
 			if errno := c.Permission(i, MayWrite); errno != 0 {
 				return errno
@@ -289,17 +299,13 @@ func Utimes(c *Caller, p Path, atime, mtime TimeSet) linux.Errno {
 	}
 	now := Now()
 	s := SetAttr{}
-	if !atime.Omit {
+	if !omit[0] {
 		s.Mask |= linux.STATX_ATIME
-		if s.Atime = atime.NS; atime.Now {
-			s.Atime = now
-		}
+		s.Atime = timeOf(ts[0], now)
 	}
-	if !mtime.Omit {
+	if !omit[1] {
 		s.Mask |= linux.STATX_MTIME
-		if s.Mtime = mtime.NS; mtime.Now {
-			s.Mtime = now
-		}
+		s.Mtime = timeOf(ts[1], now)
 	}
 	errno := i.Ops.SetAttr(c, i, &s)
 	if errno == 0 {

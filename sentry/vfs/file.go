@@ -25,7 +25,7 @@ type File struct {
 
 	seekable bool // Ops.Seekable
 	state    fileState
-	owner    atomic.Pointer[any] // F_SETOWN and kin: sentry/syscalls keeps its own value here
+	hooks    atomic.Pointer[[]ReleaseHook] // replaced as a whole
 }
 
 // FileOps is what an open file does. Operations never sleep, except those that take a Caller and say so:

@@ -19,11 +19,13 @@ import (
 
 // Caller is on whose behalf an operation runs: what vfs needs of a task.
 type Caller struct {
-	Creds   *cred.Credentials
-	Root    Path // as chroot(2) left it
-	Cwd     Path
-	Umask   uint32
-	PID     int32        // thread group ID, for lock owners and SIGIO
+	Creds *cred.Credentials
+	Root  Path // as chroot(2) left it
+	Cwd   Path
+	Umask uint32
+	PID   int32 // thread group ID, for lock owners and SIGIO
+	// Files is the caller's descriptor table, the owner of its POSIX locks; nil: the thread group is.
+	Files   any
 	Blocker wait.Blocker // nil: the operation must not sleep
 	// MaxFileSize is RLIMIT_FSIZE in bytes; XFSZ is called (if set) when a write meets it, to send SIGXFSZ.
 	MaxFileSize uint64

@@ -36,6 +36,7 @@ func (f *File) Put() {
 		return
 	}
 	i := f.Inode()
+	f.runReleaseHooks()
 	if !f.Path.Dentry.Nameless() && f.Flags()&linux.O_PATH == 0 {
 		f.notifyClose()
 	}
@@ -53,13 +54,13 @@ func (f *File) Put() {
 }
 
 // Close is what close(2) of one descriptor does before it drops its reference: it flushes, and releases the
-// POSIX locks of owner (the descriptor table) on the file, whichever descriptor they came through.
-func (f *File) Close(c *Caller, owner any) linux.Errno {
+// caller's POSIX locks on the file, whichever descriptor they came through.
+func (f *File) Close(c *Caller) linux.Errno {
 	if f.Flags()&linux.O_PATH != 0 {
 		return 0
 	}
 	if i := f.Inode(); i.extraUsed() {
-		i.dropPosixLocks(owner)
+		i.dropPosixLocks(c.lockOwner())
 	}
 	return f.Ops.Flush(c, f)
 }
@@ -333,12 +334,12 @@ func SeekRegular(i *Inode, cur, off int64, whence int) (int64, linux.Errno) {
 		off = addOffset(cur, off)
 	case linux.SEEK_END:
 		off = addOffset(size, off)
-	case SEEK_DATA:
+	case linux.SEEK_DATA:
 		if off < 0 || off >= size {
 			return 0, linux.ENXIO
 		}
 		return off, 0
-	case SEEK_HOLE:
+	case linux.SEEK_HOLE:
 		if off < 0 || off >= size {
 			return 0, linux.ENXIO
 		}
@@ -351,12 +352,6 @@ func SeekRegular(i *Inode, cur, off int64, whence int) (int64, linux.Errno) {
 	}
 	return off, 0
 }
-
-// lseek(2)'s extensions for sparse files.
-const (
-	SEEK_DATA = 3
-	SEEK_HOLE = 4
-)
 
 // addOffset adds without wrapping; an overflow becomes -1, which every caller rejects.
 func addOffset(a, b int64) int64 {

@@ -77,8 +77,17 @@ func (f *File) lockRange(fl *linux.Flock) (start, end int64, errno linux.Errno) 
 	return start, math.MaxInt64, 0
 }
 
+// lockOwner is whom POSIX locks belong to.
+func (c *Caller) lockOwner() any {
+	if c.Files != nil {
+		return c.Files
+	}
+	return c.PID
+}
+
 // lockRequest checks a struct flock and makes the lock that it asks for.
-func (f *File) lockRequest(c *Caller, owner any, fl *linux.Flock, ofd bool) (posixLock, linux.Errno) {
+func (f *File) lockRequest(c *Caller, fl *linux.Flock, ofd bool) (posixLock, linux.Errno) {
+	owner := c.lockOwner()
 	if ofd {
 		if fl.PID != 0 {
 			return posixLock{}, linux.EINVAL
@@ -106,13 +115,12 @@ func (f *File) lockRequest(c *Caller, owner any, fl *linux.Flock, ofd bool) (pos
 	return l, 0
 }
 
-// GetLock implements F_GETLK and F_OFD_GETLK: fl becomes the first lock in the way, or F_UNLCK. owner stands for
-// the process: its descriptor table.
-func (f *File) GetLock(c *Caller, owner any, fl *linux.Flock, ofd bool) linux.Errno {
+// GetLock implements F_GETLK and F_OFD_GETLK: fl becomes the first lock in the way, or F_UNLCK.
+func (f *File) GetLock(c *Caller, fl *linux.Flock, ofd bool) linux.Errno {
 	if fl.Type != linux.F_RDLCK && fl.Type != linux.F_WRLCK {
 		return linux.EINVAL
 	}
-	want, errno := f.lockRequest(c, owner, fl, ofd)
+	want, errno := f.lockRequest(c, fl, ofd)
 	if errno != 0 {
 		return errno
 	}
@@ -137,8 +145,8 @@ func (f *File) GetLock(c *Caller, owner any, fl *linux.Flock, ofd bool) linux.Er
 }
 
 // SetLock implements F_SETLK, F_SETLKW and their OFD forms.
-func (f *File) SetLock(c *Caller, owner any, fl *linux.Flock, ofd, block bool) linux.Errno {
-	want, errno := f.lockRequest(c, owner, fl, ofd)
+func (f *File) SetLock(c *Caller, fl *linux.Flock, ofd, block bool) linux.Errno {
+	want, errno := f.lockRequest(c, fl, ofd)
 	if errno != 0 {
 		return errno
 	}

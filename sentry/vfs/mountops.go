@@ -36,9 +36,9 @@ func MountFS(c *Caller, source string, target Path, fstype string, flags uint32,
 	}
 	switch {
 	case flags&(linux.MS_REMOUNT|linux.MS_BIND) == linux.MS_REMOUNT|linux.MS_BIND:
-		return Remount(c, target, flags, "", true)
+		return Remount(c, target, flags, "")
 	case flags&linux.MS_REMOUNT != 0:
-		return Remount(c, target, flags, data, false)
+		return Remount(c, target, flags, data)
 	case flags&linux.MS_BIND != 0:
 		from, errno := Walk(c, c.Cwd, source, Follow)
 		if errno != 0 {
@@ -56,10 +56,11 @@ func MountFS(c *Caller, source string, target Path, fstype string, flags uint32,
 		defer from.Put()
 		return MoveMount(c, from, target)
 	}
-	return mountNew(c, source, target, fstype, flags, data)
+	return MountNew(c, fstype, source, target, flags, data)
 }
 
-func mountNew(c *Caller, source string, target Path, fstype string, flags uint32, data string) linux.Errno {
+// MountNew makes a filesystem of a registered type and attaches it at target.
+func MountNew(c *Caller, fstype, source string, target Path, flags uint32, data string) linux.Errno {
 	if fstype == "" {
 		return linux.EINVAL
 	}
@@ -158,8 +159,8 @@ func hasLockedChildren(m *Mount, d *Dentry) bool {
 	return false
 }
 
-// Remount implements MS_REMOUNT; bindOnly leaves the filesystem alone.
-func Remount(c *Caller, p Path, flags uint32, data string, bindOnly bool) linux.Errno {
+// Remount implements MS_REMOUNT; with MS_BIND it leaves the filesystem alone.
+func Remount(c *Caller, p Path, flags uint32, data string) linux.Errno {
 	m := p.Mount
 	if p.Dentry != m.root {
 		return linux.EINVAL
@@ -179,7 +180,7 @@ func Remount(c *Caller, p Path, flags uint32, data string, bindOnly bool) linux.
 	if locked&^next != 0 {
 		return linux.EPERM
 	}
-	if !bindOnly {
+	if flags&linux.MS_BIND == 0 {
 		if !c.Creds.HasCap(linux.CAP_SYS_ADMIN) || m.SB.UserNS != c.Creds.UserNS && m.SB.UserNS != nil {
 			return linux.EPERM
 		}
@@ -259,18 +260,13 @@ func treeHasUnbindable(m *Mount) (found bool) {
 	return found
 }
 
-// PivotRoot implements pivot_root(2). each is called once with the old and the new root when all is done: the
-// caller moves the root and working directories of all tasks that are at the old one.
-func PivotRoot(c *Caller, newRoot, putOld Path, each func(old, new Path)) linux.Errno {
+// PivotRoot implements pivot_root(2), but for the root and working directories of tasks: the caller moves those
+// that are at its old root to newRoot.
+func PivotRoot(c *Caller, newRoot, putOld Path) linux.Errno {
 	if !MayMount(c) {
 		return linux.EPERM
 	}
-	root := c.Root
-	errno := pivot(c, root, newRoot, putOld)
-	if errno == 0 {
-		each(root, newRoot)
-	}
-	return errno
+	return pivot(c, c.Root, newRoot, putOld)
 }
 
 func pivot(c *Caller, root, newRoot, putOld Path) linux.Errno {

@@ -53,6 +53,9 @@ func buildPath(c *Caller, p Path) string {
 	return b.String()
 }
 
+// Unlinked says whether the file or directory at p has been deleted.
+func Unlinked(p Path) bool { return p.Dentry.Unlinked() }
+
 // pathWithin returns the path of d below root, which are in one filesystem, for mountinfo's root field.
 func pathWithin(d, root *Dentry) string {
 	var parts []string
