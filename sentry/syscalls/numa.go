@@ -12,8 +12,8 @@ import (
 // same.
 
 const (
-	mpolModes     = 7 // MPOL_DEFAULT to MPOL_WEIGHTED_INTERLEAVE's predecessor
-	mpolModeFlags = linux.MPOL_F_STATIC_NODES | linux.MPOL_F_RELATIVE_NODES | linux.MPOL_F_NUMA_BALANCING
+	mpolPreferredMany = 5 // MPOL_PREFERRED_MANY, the last mode of Linux 6.6
+	mpolModeFlags     = linux.MPOL_F_STATIC_NODES | linux.MPOL_F_RELATIVE_NODES | linux.MPOL_F_NUMA_BALANCING
 )
 
 // loadNodes reads a node mask of maxnode-1 bits and says whether it has node 0. Nodes that do not exist are
@@ -46,7 +46,7 @@ func loadNodes(t *task.Task, mask Addr, maxnode uint64) (node0 bool, errno linux
 func checkPolicy(t *task.Task, mode uint32, mask Addr, maxnode uint64) linux.Errno {
 	flags := mode & mpolModeFlags
 	const exclusive = linux.MPOL_F_STATIC_NODES | linux.MPOL_F_RELATIVE_NODES
-	if mode&^mpolModeFlags >= mpolModes-1 || flags&exclusive == exclusive {
+	if mode&^mpolModeFlags > mpolPreferredMany || flags&exclusive == exclusive {
 		return linux.EINVAL
 	}
 	node0, errno := loadNodes(t, mask, maxnode)
@@ -58,7 +58,7 @@ func checkPolicy(t *task.Task, mode uint32, mask Addr, maxnode uint64) linux.Err
 		if node0 || flags != 0 {
 			return linux.EINVAL
 		}
-	case linux.MPOL_BIND, linux.MPOL_INTERLEAVE, linux.MPOL_PREFERRED_MANY:
+	case linux.MPOL_BIND, linux.MPOL_INTERLEAVE, mpolPreferredMany:
 		if !node0 {
 			return linux.EINVAL
 		}

@@ -131,7 +131,7 @@ func Report(w io.Writer) error {
 		return err
 	}
 	for _, m := range list {
-		if _, err := fmt.Fprintf(w, "%8d  %-8s %-32s %s\n", m.Count, m.Kind, m.Name, m.Comm); err != nil {
+		if _, err := fmt.Fprintf(w, "%8d  %-8s %-32s %s\n", m.Count, m.Kind, Printable(m.Name), Printable(m.Comm)); err != nil {
 			return err
 		}
 	}
