@@ -2,13 +2,15 @@ package jail
 
 import (
 	"golang.org/x/sys/unix"
+
+	"hornwork/linux"
 )
 
 // runtimeRules is what Go's runtime needs in any process of ours.
 func runtimeRules() []Rule {
 	return []Rule{
 		{Nr: unix.SYS_FUTEX, Why: "Go's locks; waking and waiting for stubs"},
-		{Nr: unix.SYS_MMAP, Why: "Go's heap; windows on the memory file"},
+		{Nr: unix.SYS_MMAP, Why: "Go's heap; windows on the memory file; nothing executable", Any: [][]Arg{{{Index: 2, Mask: unix.PROT_EXEC, Value: 0}}}},
 		{Nr: unix.SYS_MUNMAP, Why: "Go's heap"},
 		{Nr: unix.SYS_MADVISE, Why: "Go gives memory back"},
 		{Nr: unix.SYS_RT_SIGACTION, Why: "Go's signals"},
@@ -70,4 +72,62 @@ func GoferRules() []Rule {
 		Rule{Nr: unix.SYS_UMASK, Why: "the sentry has applied the guest's"},
 		Rule{Nr: unix.SYS_PRLIMIT64, Why: "room for descriptors"},
 	)
+}
+
+// Requests of seccomp's listeners (linux/seccomp.h).
+const (
+	notifRecv     = 0xc0502100
+	notifSend     = 0xc0182101
+	notifIDValid  = 0x40082102
+	notifAddFD    = 0x40182103
+	notifSetFlags = 0x40082104
+)
+
+// SentryRules are the host calls of the sentry, whichever platform runs its guests.
+func SentryRules() []Rule {
+	return append(runtimeRules(),
+		Rule{Nr: unix.SYS_PREAD64, Why: "donated files"},
+		Rule{Nr: unix.SYS_PWRITE64, Why: "donated files"},
+		Rule{Nr: unix.SYS_PREADV2, Why: "donated files, straight into guest memory"},
+		Rule{Nr: unix.SYS_PWRITEV2, Why: "donated files, straight from guest memory"},
+		Rule{Nr: unix.SYS_LSEEK, Why: "holes of donated files"},
+		Rule{Nr: unix.SYS_FTRUNCATE, Why: "the memory file grows; donated files"},
+		Rule{Nr: unix.SYS_FALLOCATE, Why: "the memory file gives pages back; donated files"},
+		Rule{Nr: unix.SYS_FSYNC, Why: "donated files"},
+		Rule{Nr: unix.SYS_FDATASYNC, Why: "donated files"},
+		Rule{Nr: unix.SYS_FSTATFS, Why: "donated files"},
+		Rule{Nr: unix.SYS_COPY_FILE_RANGE, Why: "copies between donated files"},
+		Rule{Nr: unix.SYS_POLL, Why: "readiness of donated descriptors and stubs"},
+		Rule{Nr: unix.SYS_PPOLL, Why: "readiness of donated descriptors"},
+		Rule{Nr: unix.SYS_SHUTDOWN, Why: "sockets that the user's shell passed as standard streams"},
+		Rule{Nr: unix.SYS_SETSOCKOPT, Why: "buffers of the sockets to the gofer"},
+		Rule{Nr: unix.SYS_SOCKETPAIR, Why: "a further channel to the gofer", Any: [][]Arg{{Low(0, unix.AF_UNIX)}}},
+	)
+}
+
+// TrapRules are what the trap platform adds.
+func TrapRules() []Rule {
+	var requests [][]Arg
+	for _, r := range []uint32{notifRecv, notifSend, notifIDValid, notifAddFD, notifSetFlags, unix.TCGETS, unix.TIOCGWINSZ, linux.FIONREAD} {
+		requests = append(requests, []Arg{Low(1, r)})
+	}
+	return []Rule{
+		{Nr: unix.SYS_IOCTL, Why: "listeners of stubs; is a standard stream a terminal", Any: requests},
+		{Nr: unix.SYS_PIDFD_OPEN, Why: "one for each stub"},
+		{Nr: unix.SYS_PIDFD_GETFD, Why: "a new thread's listener"},
+		{Nr: unix.SYS_PIDFD_SEND_SIGNAL, Why: "the end of a stub"},
+		{Nr: unix.SYS_SCHED_SETAFFINITY, Why: "a stub's thread on another processor than the sentry's"},
+		{Nr: unix.SYS_WAIT4, Why: "the zygote's end"},
+	}
+}
+
+// PtraceRules are what the ptrace platform adds.
+func PtraceRules() []Rule {
+	return []Rule{
+		{Nr: unix.SYS_IOCTL, Why: "is a standard stream a terminal", Any: [][]Arg{{Low(1, unix.TCGETS)}, {Low(1, unix.TIOCGWINSZ)}, {Low(1, linux.FIONREAD)}}},
+		{Nr: unix.SYS_PTRACE, Why: "stubs"},
+		{Nr: unix.SYS_WAIT4, Why: "stubs"},
+		{Nr: unix.SYS_KILL, Why: "stubs; the sentry is alone in its PID namespace with them"},
+		{Nr: unix.SYS_PROCESS_VM_READV, Why: "the instruction that faulted"},
+	}
 }
