@@ -166,9 +166,6 @@ func lastOf(out []*vfs.Inode) vfs.InodeOps {
 
 // Revalidate asks whether name still means child. Attributes come along.
 func (d *dirNode) Revalidate(c *vfs.Caller, _ *vfs.Inode, name string, child *vfs.Inode) bool {
-	if child != nil && !nodeOf(child).stale() {
-		return true
-	}
 	var r proto.Walked
 	errno := d.fs.cl.call(&proto.Walk{Dir: d.ref(), Names: []string{name}}, &r, new(int32))
 	if errno != 0 || len(r.Nodes) > 1 {

@@ -123,13 +123,15 @@ func (n *node) updateStat(st *linux.Stat) {
 	t.Ctime.Store(st.Ctim.Sec*1e9 + st.Ctim.Nsec)
 }
 
-// stale says whether the attributes have to be asked for.
+// stale says whether a stat has to ask for the attributes. Those that a walk has just brought serve once.
 func (n *node) stale() bool {
-	return !n.fs.immutable() && int64(time.Since(start))-n.asked.Load() > int64(fresh)
+	return !n.fs.immutable() && int64(time.Since(start))-n.asked.Swap(never) > int64(fresh)
 }
 
+const never = -1 << 62
+
 // expire makes the next GetAttr ask, after a change whose effect only the host knows.
-func (n *node) expire() { n.asked.Store(-1 << 62) }
+func (n *node) expire() { n.asked.Store(never) }
 
 // takeAttr is update with the check that a is about the same object.
 func (n *node) takeAttr(a *proto.Attr) linux.Errno {

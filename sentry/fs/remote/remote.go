@@ -42,8 +42,8 @@ type Options struct {
 	NoXattr  bool   // do not ask for extended attributes: there are none
 }
 
-// fresh is how long attributes from the gofer count as present in CacheShared: within one system call the
-// walk fetches them, and stat(2) must not ask a second time.
+// fresh is how long attributes from the gofer serve the next stat in CacheShared: the walk of the same system
+// call has fetched them, and stat(2) must not ask a second time.
 const fresh = time.Millisecond
 
 // fsys is one mounted root.
