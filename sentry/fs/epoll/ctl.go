@@ -3,6 +3,7 @@ package epoll
 import (
 	"hornwork/lib/wait"
 	"hornwork/linux"
+	"hornwork/sentry/fs/poll"
 	"hornwork/sentry/vfs"
 )
 
@@ -46,7 +47,7 @@ func (ep *Epoll) Ctl(c *vfs.Caller, self *vfs.File, op int32, fd int32, target *
 		if it != nil {
 			return linux.EEXIST
 		}
-		return ep.addLocked(k, event)
+		return ep.addLocked(poll.Of(c, target), k, event)
 	case linux.EPOLL_CTL_DEL:
 		if it == nil {
 			return linux.ENOENT
@@ -61,7 +62,7 @@ func (ep *Epoll) Ctl(c *vfs.Caller, self *vfs.File, op int32, fd int32, target *
 		if it.events&linux.EPOLLEXCLUSIVE != 0 {
 			return linux.EINVAL
 		}
-		target.Ops.EventUnregister(&it.entry)
+		it.of.EventUnregister(&it.entry)
 		it.setLocked(event)
 		return 0
 	}
@@ -78,11 +79,11 @@ func pollable(f *vfs.File) bool {
 	return !no
 }
 
-func (ep *Epoll) addLocked(k key, event linux.EpollEvent) linux.Errno {
+func (ep *Epoll) addLocked(of wait.Waitable, k key, event linux.EpollEvent) linux.Errno {
 	if len(ep.items) >= maxItems {
 		return linux.ENOSPC
 	}
-	it := &item{ep: ep, key: k}
+	it := &item{ep: ep, key: k, of: of}
 	ep.items[k] = it
 	if inner, ok := k.file.Ops.(*Epoll); ok {
 		if inner.watchers == nil {
@@ -102,7 +103,7 @@ func (it *item) setLocked(event linux.EpollEvent) {
 	mask := it.events &^ privateBits
 	it.armed.Store(mask)
 	it.entry = wait.Entry{Waker: it, Mask: wait.Events(mask), Exclusive: it.events&linux.EPOLLEXCLUSIVE != 0}
-	it.key.file.Ops.EventRegister(&it.entry)
+	it.of.EventRegister(&it.entry)
 	if it.poll() != 0 {
 		it.makeReady()
 	}
@@ -110,7 +111,7 @@ func (it *item) setLocked(event linux.EpollEvent) {
 
 // removeLocked forgets an item whose release hook is gone or running.
 func (ep *Epoll) removeLocked(it *item) {
-	it.key.file.Ops.EventUnregister(&it.entry) // no Wake runs after this
+	it.of.EventUnregister(&it.entry) // no Wake runs after this
 	ep.unlist(it)
 	delete(ep.items, it.key)
 }

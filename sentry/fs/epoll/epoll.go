@@ -60,6 +60,7 @@ type key struct {
 type item struct {
 	ep     *Epoll
 	key    key
+	of     wait.Waitable // the file's operations as the one who added it sees them
 	entry  wait.Entry
 	events uint32 // as given, with Err and Hup; only privateBits are left after a one-shot has fired
 	data   [2]uint32
@@ -151,7 +152,7 @@ func (it *item) poll() uint32 {
 	if want == 0 {
 		return 0
 	}
-	return uint32(it.key.file.Ops.Readiness(wait.Events(want))) & want
+	return uint32(it.of.Readiness(wait.Events(want))) & want
 }
 
 // Wait fills in events and returns how many there are: epoll_wait(2). It sleeps until there is one, unless nowait;

@@ -25,6 +25,21 @@ type FD struct {
 	File *vfs.File   // nil: not watched; Got stays as the caller set it (POLLNVAL) and counts
 	Want wait.Events // Err and Hup are always added
 	Got  wait.Events
+
+	of wait.Waitable
+}
+
+// PerCaller is implemented by the operations of files whose readiness depends on who asks (signalfd).
+type PerCaller interface {
+	PerCaller(c *vfs.Caller) wait.Waitable
+}
+
+// Of is what c polls when it polls f.
+func Of(c *vfs.Caller, f *vfs.File) wait.Waitable {
+	if p, ok := f.Ops.(PerCaller); ok {
+		return p.PerCaller(c)
+	}
+	return f.Ops
 }
 
 // poller is what one sleeping call needs; entries of the files' queues point into it.
@@ -44,14 +59,19 @@ var pollers = sync.Pool{New: func() any { return new(poller) }}
 
 // Poll fills in Got and returns how many FDs have events. It sleeps until there is one, unless nowait; at the
 // deadline it returns 0. The errno is that of an interrupted sleep.
-func Poll(b wait.Blocker, fds []FD, nowait bool, deadline wait.Deadline) (int, linux.Errno) {
-	if n := scan(fds); n > 0 || nowait || b == nil {
+func Poll(c *vfs.Caller, fds []FD, nowait bool, deadline wait.Deadline) (int, linux.Errno) {
+	for i := range fds {
+		if fds[i].File != nil {
+			fds[i].of = Of(c, fds[i].File)
+		}
+	}
+	if n := scan(fds); n > 0 || nowait || c.Blocker == nil {
 		return n, 0
 	}
 	p := pollers.Get().(*poller)
 	p.register(fds)
 	n := 0
-	errno := b.Block(&p.q, wait.All, deadline, func() bool {
+	errno := c.Blocker.Block(&p.q, wait.All, deadline, func() bool {
 		if p.woken.Swap(false) {
 			n = scan(fds)
 		}
@@ -72,9 +92,9 @@ func scan(fds []FD) int {
 	n := 0
 	for i := range fds {
 		fd := &fds[i]
-		if fd.File != nil {
+		if fd.of != nil {
 			want := fd.Want | wait.Err | wait.Hup
-			fd.Got = fd.File.Ops.Readiness(want) & want
+			fd.Got = fd.of.Readiness(want) & want
 		}
 		if fd.Got != 0 {
 			n++
@@ -90,17 +110,17 @@ func (p *poller) register(fds []FD) {
 	p.entries = p.entries[:len(fds)]
 	p.woken.Store(true) // look once more after the registration
 	for i := range fds {
-		if fds[i].File != nil {
+		if fds[i].of != nil {
 			p.entries[i] = wait.Entry{Waker: p, Mask: fds[i].Want | wait.Err | wait.Hup}
-			fds[i].File.Ops.EventRegister(&p.entries[i])
+			fds[i].of.EventRegister(&p.entries[i])
 		}
 	}
 }
 
 func (p *poller) unregister(fds []FD) {
 	for i := range fds {
-		if fds[i].File != nil {
-			fds[i].File.Ops.EventUnregister(&p.entries[i])
+		if fds[i].of != nil {
+			fds[i].of.EventUnregister(&p.entries[i])
 		}
 	}
 	clear(p.entries)

@@ -24,7 +24,7 @@ func TestPollReportsEachFilesEvents(t *testing.T) {
 		{File: w1, Want: wait.In},
 		{File: w1, Want: wait.Out | wait.WrNorm},
 	}
-	n, errno := Poll(c.Blocker, fds, false, time.Time{})
+	n, errno := Poll(c, fds, false, time.Time{})
 	if n != 4 || errno != 0 {
 		t.Errorf("got %d, %v", n, errno)
 	}
@@ -40,14 +40,14 @@ func TestPollSleeps(t *testing.T) {
 	b := c.Blocker.(*fstest.Blocker)
 	r, w := pipe.New(c, 0)
 	fds := []FD{{File: r, Want: wait.In}}
-	if n, errno := Poll(b, fds, true, time.Time{}); n != 0 || errno != 0 {
+	if n, errno := Poll(c, fds, true, time.Time{}); n != 0 || errno != 0 {
 		t.Errorf("nowait: %d, %v", n, errno)
 	}
-	if n, errno := Poll(b, fds, false, time.Now().Add(time.Millisecond)); n != 0 || errno != 0 {
+	if n, errno := Poll(c, fds, false, time.Now().Add(time.Millisecond)); n != 0 || errno != 0 {
 		t.Errorf("timeout: %d, %v", n, errno)
 	}
 	b.Interrupts <- struct{}{}
-	if n, errno := Poll(b, fds, false, time.Time{}); n != 0 || errno != linux.ERESTARTSYS {
+	if n, errno := Poll(c, fds, false, time.Time{}); n != 0 || errno != linux.ERESTARTSYS {
 		t.Errorf("interrupt: %d, %v", n, errno)
 	}
 	for len(b.Sleeping) > 0 {
@@ -57,7 +57,7 @@ func TestPollSleeps(t *testing.T) {
 		<-b.Sleeping
 		fstest.Write(c, w, "x")
 	}()
-	if n, errno := Poll(b, fds, false, time.Time{}); n != 1 || errno != 0 || fds[0].Got != wait.In {
+	if n, errno := Poll(c, fds, false, time.Time{}); n != 1 || errno != 0 || fds[0].Got != wait.In {
 		t.Errorf("event: %d, %v, %#x", n, errno, fds[0].Got)
 	}
 }
