@@ -13,11 +13,10 @@ func pageUp(a uint64) uint64   { return (a + pageSize - 1) &^ (pageSize - 1) }
 
 // Sizes of ELF64 structures, and Linux's limits.
 const (
-	ehdrSize = 64
-	phdrSize = 56
-	// maxPhdrs: Linux reads at most 64 KiB of program headers (ELF_MIN_ALIGN aside).
-	maxPhdrs  = 65536 / phdrSize
-	maxInterp = 4096 // PATH_MAX, the terminating NUL included
+	ehdrSize  = 64
+	phdrSize  = 56
+	maxPhdrs  = pageSize / phdrSize // Linux wants the program headers to fit in a page
+	maxInterp = 4096                // PATH_MAX, the terminating NUL included
 )
 
 // segment is a PT_LOAD.
@@ -43,17 +42,16 @@ func (s *segment) prot() (p uint32) {
 
 // elfFile is what the headers of a program or an interpreter say, checked.
 type elfFile struct {
-	typ         uint16 // ET_EXEC or ET_DYN
-	entry       uint64
-	phoff       uint64
-	phnum       int
-	segments    []segment
-	interpOff   uint64 // PT_INTERP, if interpLen is not 0
-	interpLen   uint64
-	phdrVaddr   uint64 // PT_PHDR, if hasPhdr
-	hasPhdr     bool
-	execStack   bool // PT_GNU_STACK asks for it, or is not there
-	hasGNUStack bool
+	typ       uint16 // ET_EXEC or ET_DYN
+	entry     uint64
+	phoff     uint64
+	phnum     int
+	segments  []segment
+	interpOff uint64 // PT_INTERP, if interpLen is not 0
+	interpLen uint64
+	phdrVaddr uint64 // PT_PHDR, if hasPhdr
+	hasPhdr   bool
+	execStack bool // PT_GNU_STACK asks for it; 64-bit programs without one do not get it
 }
 
 // source is where headers are read from.
@@ -77,20 +75,22 @@ func readFull(f source, b []byte, off uint64, short linux.Errno) linux.Errno {
 	return 0
 }
 
-// parseELF reads and checks the headers of f, of which head is the beginning. The errors are those of
-// Linux's load_elf_binary: ENOEXEC for what is no ELF64 program for amd64, so that a shell tries it as
-// a script, EIO for headers beyond the end of the file, EINVAL for segments that cannot be.
+// parseELF reads and checks the headers of f, of which head is the beginning. The error is ENOEXEC for what is
+// no ELF64 program for amd64, as from Linux's load_elf_binary, so that a shell tries it as a script.
 func parseELF(f source, head []byte) (*elfFile, linux.Errno) {
+	return parse(f, head, true)
+}
+
+func parse(f source, head []byte, program bool) (*elfFile, linux.Errno) {
 	if len(head) < ehdrSize || string(head[:4]) != "\x7fELF" {
 		return nil, linux.ENOEXEC
 	}
 	le := binary.LittleEndian
 	e := &elfFile{
-		typ:       le.Uint16(head[16:]),
-		entry:     le.Uint64(head[24:]),
-		phoff:     le.Uint64(head[32:]),
-		phnum:     int(le.Uint16(head[56:])),
-		execStack: true,
+		typ:   le.Uint16(head[16:]),
+		entry: le.Uint64(head[24:]),
+		phoff: le.Uint64(head[32:]),
+		phnum: int(le.Uint16(head[56:])),
 	}
 	// Linux looks at neither EI_CLASS nor EI_DATA nor EI_VERSION: the machine and the sizes tell.
 	if e.typ != linux.ET_EXEC && e.typ != linux.ET_DYN || le.Uint16(head[18:]) != linux.EM_X86_64 ||
@@ -98,20 +98,28 @@ func parseELF(f source, head []byte) (*elfFile, linux.Errno) {
 		return nil, linux.ENOEXEC
 	}
 	raw := make([]byte, e.phnum*phdrSize)
-	if errno := readFull(f, raw, e.phoff, linux.EIO); errno != 0 {
-		// elf_load_phdrs' errors all become ENOEXEC for a program.
-		return nil, linux.ENOEXEC
+	if readFull(f, raw, e.phoff, linux.EIO) != 0 {
+		return nil, linux.ENOEXEC // whatever the reason
 	}
 	for ; len(raw) > 0; raw = raw[phdrSize:] {
-		if errno := e.addHeader(raw[:phdrSize]); errno != 0 {
+		if errno := e.addHeader(raw[:phdrSize], program); errno != 0 {
 			return nil, errno
 		}
 	}
 	return e, 0
 }
 
-// addHeader takes in one program header.
-func (e *elfFile) addHeader(p []byte) linux.Errno {
+// parseInterp is parseELF for the file that PT_INTERP names, whose faults are ELIBBAD.
+func parseInterp(f source, head []byte) (*elfFile, linux.Errno) {
+	e, errno := parse(f, head, false)
+	if errno != 0 {
+		return nil, linux.ELIBBAD
+	}
+	return e, 0
+}
+
+// addHeader takes in one program header. An interpreter's own PT_INTERP does not matter.
+func (e *elfFile) addHeader(p []byte, program bool) linux.Errno {
 	le := binary.LittleEndian
 	typ, flags := le.Uint32(p), le.Uint32(p[4:])
 	off, vaddr := le.Uint64(p[8:]), le.Uint64(p[16:])
@@ -120,7 +128,7 @@ func (e *elfFile) addHeader(p []byte) linux.Errno {
 	case linux.PT_LOAD:
 		e.segments = append(e.segments, segment{vaddr, memsz, filesz, off, flags, align})
 	case linux.PT_INTERP:
-		if e.interpLen != 0 { // the first counts
+		if !program || e.interpLen != 0 { // the first counts
 			return 0
 		}
 		if filesz < 2 || filesz > maxInterp {
@@ -130,7 +138,7 @@ func (e *elfFile) addHeader(p []byte) linux.Errno {
 	case linux.PT_PHDR:
 		e.phdrVaddr, e.hasPhdr = vaddr, true
 	case linux.PT_GNU_STACK:
-		e.execStack, e.hasGNUStack = flags&linux.PF_X != 0, true
+		e.execStack = flags&linux.PF_X != 0
 	}
 	return 0
 }
@@ -152,8 +160,8 @@ func (e *elfFile) interpPath(f source) (string, linux.Errno) {
 	return "", linux.ENOEXEC
 }
 
-// span is the size of the memory between the first and the end of the last segment, and the first address.
-// It checks every segment against addresses that no program has: EINVAL.
+// span is the memory from the first segment to the end of the last. Every segment is checked here against what
+// no program has: EINVAL.
 func (e *elfFile) span(taskSize uint64) (first, size uint64, errno linux.Errno) {
 	if len(e.segments) == 0 {
 		return 0, 0, linux.EINVAL
@@ -162,9 +170,11 @@ func (e *elfFile) span(taskSize uint64) (first, size uint64, errno linux.Errno) 
 	var last uint64
 	for i := range e.segments {
 		s := &e.segments[i]
-		// Linux: p_vaddr of the file at its offset must agree modulo pages, or mmap refuses.
-		if s.filesz > s.memsz || s.memsz > taskSize || s.vaddr > taskSize || s.vaddr+s.memsz > taskSize ||
-			s.offset > 1<<63-1-s.filesz-pageSize || s.filesz != 0 && (s.vaddr-s.offset)%pageSize != 0 {
+		if s.filesz > s.memsz || s.memsz > taskSize || s.vaddr > taskSize-s.memsz {
+			return 0, 0, linux.EINVAL
+		}
+		// mmap refuses offsets that are no pages, once the part of the address in its page is taken away.
+		if s.filesz != 0 && ((s.vaddr-s.offset)%pageSize != 0 || s.offset > 1<<62) {
 			return 0, 0, linux.EINVAL
 		}
 		first = min(first, pageDown(s.vaddr))
