@@ -54,13 +54,16 @@ func (f *File) Put() {
 }
 
 // Close is what close(2) of one descriptor does before it drops its reference: it flushes, and releases the
-// caller's POSIX locks on the file, whichever descriptor they came through.
-func (f *File) Close(c *Caller) linux.Errno {
+// POSIX locks of owner, the descriptor table, on the file, whichever descriptor they came through.
+func (f *File) Close(c *Caller, owner any) linux.Errno {
 	if f.Flags()&linux.O_PATH != 0 {
 		return 0
 	}
 	if i := f.Inode(); i.extraUsed() {
-		i.dropPosixLocks(c.lockOwner())
+		i.dropPosixLocks(owner)
+		if c.Files == nil {
+			i.dropPosixLocks(c.lockOwner())
+		}
 	}
 	return f.Ops.Flush(c, f)
 }

@@ -1,0 +1,49 @@
+package tmpfs
+
+import (
+	"hornwork/linux"
+	"hornwork/sentry/vfs"
+)
+
+// Flags of memfd_create(2).
+const (
+	MFD_CLOEXEC       = 1
+	MFD_ALLOW_SEALING = 2
+	MFD_HUGETLB       = 4
+	MFD_NOEXEC_SEAL   = 8
+	MFD_EXEC          = 16
+
+	// F_SEAL_EXEC keeps the execute bits as they are.
+	F_SEAL_EXEC = 0x20
+
+	// memfdNameMax is the longest name: NAME_MAX without "memfd:".
+	memfdNameMax = linux.NAME_MAX - 6
+)
+
+// NewMemfd implements memfd_create(2) but for the descriptor. fs is an internal tmpfs that is mounted nowhere.
+func NewMemfd(c *vfs.Caller, fs *FS, name string, flags uint32) (*vfs.File, linux.Errno) {
+	const known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
+	if flags&^known != 0 || flags&(MFD_EXEC|MFD_NOEXEC_SEAL) == MFD_EXEC|MFD_NOEXEC_SEAL || len(name) > memfdNameMax {
+		return nil, linux.EINVAL
+	}
+	o := vfs.MakeOptions{Mode: linux.S_IFREG | 0o777, UID: c.Creds.FSUID, GID: c.Creds.FSGID}
+	seals := uint32(linux.F_SEAL_SEAL)
+	if flags&MFD_ALLOW_SEALING != 0 {
+		seals = 0
+	}
+	if flags&MFD_NOEXEC_SEAL != 0 {
+		o.Mode &^= 0o111
+		seals = seals&^linux.F_SEAL_SEAL | F_SEAL_EXEC
+	}
+	i, errno := fs.newInode(&o, 0)
+	if errno != 0 {
+		return nil, errno
+	}
+	r := i.Ops.(*regular)
+	r.seals = seals
+	return vfs.NewInodeFile(c, i, "/memfd:"+name+" (deleted)", r, linux.O_RDWR|linux.O_LARGEFILE), 0
+}
+
+// NewRegular makes a regular file without a name, as O_TMPFILE does: data for a stacked filesystem. Its Attr is the
+// filesystem's to share.
+func (fs *FS) NewRegular(o *vfs.MakeOptions) (*vfs.Inode, linux.Errno) { return fs.newInode(o, 1) }
