@@ -25,13 +25,13 @@ import (
 
 // world is a directory of the host, served to a mounted filesystem.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	c    *vfs.Caller
 	root vfs.Path
 }
 
-func dial(t *testing.T, roots ...server.Root) *remote.Client {
+func dial(t testing.TB, roots ...server.Root) *remote.Client {
 	t.Helper()
 	p, errno := sys.Socketpair(syscall.SOCK_SEQPACKET)
 	if errno != 0 {
@@ -52,7 +52,7 @@ func dial(t *testing.T, roots ...server.Root) *remote.Client {
 	return cl
 }
 
-func openRoot(t *testing.T, dir string) int32 {
+func openRoot(t testing.TB, dir string) int32 {
 	t.Helper()
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -61,7 +61,7 @@ func openRoot(t *testing.T, dir string) int32 {
 	return int32(fd)
 }
 
-func mount(t *testing.T, dir string, readOnly bool, cache remote.Cache) *world {
+func mount(t testing.TB, dir string, readOnly bool, cache remote.Cache) *world {
 	t.Helper()
 	cl := dial(t, server.Root{FD: openRoot(t, dir), ReadOnly: readOnly})
 	sb, err := remote.New(cl, remote.Options{Cache: cache})
@@ -151,7 +151,7 @@ func (w *world) stat(name string) (linux.Statx, linux.Errno) {
 
 func (w *world) host(name string) string { return filepath.Join(w.dir, name) }
 
-func put(t *testing.T, path, text string) {
+func put(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
