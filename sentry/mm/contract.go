@@ -1,7 +1,3 @@
-// Package mm is guest memory: address spaces, VMAs, page backing, faults, copy on write, user copies.
-//
-// An AddressSpace is an ordered map of VMAs (what may be) over extents of the memory file or of mapped host
-// files (what is). It keeps the stub's mappings in step by batches of platform.MapOp.
 package mm
 
 import (
@@ -26,16 +22,32 @@ type Mapping interface {
 }
 
 // MappedFile is an open file that can be mapped; FileOps implement it where mmap(2) works.
+//
+// All methods are called without mm's locks, but from inside CopyIn, CopyOut, Pin and the like: they must not take a
+// lock that their owner holds while it copies to or from guest memory, or a file that is read into its own mapping
+// deadlocks.
 type MappedFile interface {
 	// Backing finds the bytes at off (page aligned) for up to length bytes; write says that a shared mapping is
 	// to be written. A page wholly beyond the end of the file is linux.ENXIO (the guest gets SIGBUS).
 	Backing(off, length uint64, write bool) (Backing, linux.Errno)
+	// RemoveMapping is called once for each AddMapping, with the same arguments.
 	AddMapping(m Mapping, off, length uint64)
 	RemoveMapping(m Mapping, off, length uint64)
 	// Identity for futexes and /proc/pid/maps: the same for every open of one inode.
 	MapIdentity() (dev, ino uint64)
 	// ReadAt reads bytes of the file for the sentry where Backing is not the memory file.
 	ReadAt(b []byte, off uint64) (int, linux.Errno)
+}
+
+// MappedWriter is a MappedFile that may be written through shared mappings without being in the memory file.
+type MappedWriter interface {
+	// WriteAt stores bytes inside the present size of the file; it never makes it longer.
+	WriteAt(b []byte, off uint64) (int, linux.Errno)
+}
+
+// Syncer is a FileRef or MappedFile that can do what msync(MS_SYNC) asks for.
+type Syncer interface {
+	SyncRange(off, length uint64) linux.Errno
 }
 
 // FileRef keeps a mapped file alive: *vfs.File through an adapter in sentry/syscalls.
