@@ -104,8 +104,8 @@ func (p *Pipe) drop(read, write bool) {
 	}
 	changed := read && p.readers == 0 || write && p.writers == 0
 	if p.readers == 0 && p.writers == 0 {
-		p.ring, p.packets, p.capacity = nil, nil, DefaultSize
-		p.rpos, p.wpos = 0, 0
+		p.ring.Reset()
+		p.packets, p.capacity = nil, DefaultSize
 	}
 	p.mu.Unlock()
 	if changed {

@@ -16,6 +16,7 @@ import (
 	"hornwork/lib/rank"
 	"hornwork/lib/wait"
 	"hornwork/linux"
+	"hornwork/sentry/fs/ring"
 	"hornwork/sentry/usermem"
 	"hornwork/sentry/vfs"
 )
@@ -33,18 +34,17 @@ const (
 
 // Pipe is the object behind both ends.
 type Pipe struct {
-	mu         rank.Mutex[rank.Pipe] // guards the fields down to the queues
-	ring       []byte                // length 0 or a power of two ≤ capacity
-	rpos, wpos uint64                // bytes ever read and written; wpos-rpos are in the ring
-	capacity   int                   // a power of two, a multiple of the page size
-	packets    []packet              // those of O_DIRECT writers that are still in the ring, in order
-	readers    int                   // open descriptions that can read
-	writers    int
-	rOpens     uint32 // how often an end was opened, ever: what an open of a FIFO waits for
-	wOpens     uint32
-	filling    bool // a splice is writing to the ring without the lock: no other writer
-	draining   bool // a splice is reading from the ring without the lock: no other reader
-	named      bool // a FIFO: opens wait for the other end
+	mu       rank.Mutex[rank.Pipe] // guards the fields down to the queues
+	ring     ring.Ring
+	capacity int      // a power of two, a multiple of the page size
+	packets  []packet // those of O_DIRECT writers that are still in the ring, in order
+	readers  int      // open descriptions that can read
+	writers  int
+	rOpens   uint32 // how often an end was opened, ever: what an open of a FIFO waits for
+	wOpens   uint32
+	filling  bool // a splice is writing to the ring without the lock: no other writer
+	draining bool // a splice is reading from the ring without the lock: no other reader
+	named    bool // a FIFO: opens wait for the other end
 
 	queue wait.Queue // whoever waits for data, room, or a hang-up
 	opens wait.Queue // opens of a FIFO that wait for the other end
@@ -55,14 +55,14 @@ type packet struct{ start, end uint64 }
 
 func newPipe() *Pipe { return &Pipe{capacity: DefaultSize} }
 
-func (p *Pipe) used() int { return int(p.wpos - p.rpos) }
+func (p *Pipe) used() int { return p.ring.Len() }
 
 // fullLocked says what poll(2) calls full: less than PIPE_BUF free, or no slot for another packet.
 func (p *Pipe) fullLocked() bool {
 	return p.filling || p.capacity-p.used() < PIPE_BUF || len(p.packets) >= p.capacity/linux.PageSize
 }
 
-func (p *Pipe) emptyLocked() bool { return p.draining || p.wpos == p.rpos }
+func (p *Pipe) emptyLocked() bool { return p.draining || p.ring.W == p.ring.R }
 
 // tookUnlock tells writers of new room if there was none for them before. It unlocks.
 func (p *Pipe) tookUnlock(wasFull bool) {
@@ -90,10 +90,10 @@ func (p *Pipe) Read(dst *usermem.Seq) (int, linux.Errno) {
 	}
 	wasFull := p.fullLocked()
 	done, errno := 0, linux.Errno(0)
-	for done < want && p.wpos != p.rpos && errno == 0 {
+	for done < want && p.ring.W != p.ring.R && errno == 0 {
 		n, inPacket := p.nextLocked(want - done)
 		var k int
-		k, errno = p.copyOutLocked(dst, n)
+		k, errno = p.ring.CopyOut(dst, n)
 		done += k
 		if inPacket {
 			if errno == 0 {
@@ -116,14 +116,14 @@ func (p *Pipe) nextLocked(want int) (n int, inPacket bool) {
 		return n, false
 	}
 	first := p.packets[0]
-	if p.rpos < first.start {
-		return min(n, int(first.start-p.rpos)), false
+	if p.ring.R < first.start {
+		return min(n, int(first.start-p.ring.R)), false
 	}
-	return min(n, int(first.end-p.rpos)), true
+	return min(n, int(first.end-p.ring.R)), true
 }
 
 func (p *Pipe) dropPacketLocked() {
-	p.rpos = p.packets[0].end
+	p.ring.R = p.packets[0].end
 	p.packets = p.packets[1:]
 	if len(p.packets) == 0 {
 		p.packets = nil
@@ -149,9 +149,9 @@ func (p *Pipe) Write(src *usermem.Seq, packets bool) (int, linux.Errno) {
 			errno = linux.EAGAIN
 			break
 		}
-		n, errno = p.copyInLocked(src, n)
+		n, errno = p.ring.CopyIn(src, n)
 		if packets && n > 0 {
-			p.packets = append(p.packets, packet{p.wpos - uint64(n), p.wpos})
+			p.packets = append(p.packets, packet{p.ring.W - uint64(n), p.ring.W})
 		}
 		done += n
 	}
@@ -228,8 +228,8 @@ func (p *Pipe) SetSize(c *vfs.Caller, size uint64) (int, linux.Errno) {
 		return 0, linux.EBUSY
 	}
 	wasFull := p.fullLocked()
-	if len(p.ring) > n {
-		p.resizeLocked(n)
+	if p.ring.Cap() > n {
+		p.ring.Resize(n)
 	}
 	p.capacity = n
 	if wasFull && !p.fullLocked() {

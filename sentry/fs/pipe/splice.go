@@ -44,7 +44,7 @@ func (p *Pipe) beginDrain(n int) ([]byte, linux.Errno) {
 		return nil, linux.EAGAIN
 	}
 	k, _ := p.nextLocked(n)
-	a, _ := p.dataLocked(k)
+	a, _ := p.ring.Data(k)
 	p.draining = true
 	return a, 0
 }
@@ -53,11 +53,11 @@ func (p *Pipe) endDrain(k int) {
 	p.mu.Lock()
 	p.draining = false
 	wasFull := p.fullLocked()
-	p.rpos += uint64(k)
-	if len(p.packets) > 0 && p.rpos >= p.packets[0].end {
+	p.ring.R += uint64(k)
+	if len(p.packets) > 0 && p.ring.R >= p.packets[0].end {
 		p.dropPacketLocked()
 	}
-	wake := p.wpos != p.rpos || p.writers == 0
+	wake := p.ring.W != p.ring.R || p.writers == 0
 	p.tookUnlock(wasFull)
 	if wake { // readers that found the pipe reserved
 		p.queue.Notify(wait.Readable | wait.Hup)
@@ -98,8 +98,8 @@ func (p *Pipe) beginFill(n int) ([]byte, linux.Errno) {
 		return nil, linux.EAGAIN
 	}
 	k := min(n, free)
-	p.growLocked(k)
-	a, _ := p.spanLocked(p.wpos, k)
+	p.ring.Grow(k)
+	a, _ := p.ring.Room(k)
 	p.filling = true
 	return a, 0
 }
@@ -107,7 +107,7 @@ func (p *Pipe) beginFill(n int) ([]byte, linux.Errno) {
 func (p *Pipe) endFill(k int) {
 	p.mu.Lock()
 	p.filling = false
-	p.wpos += uint64(k)
+	p.ring.W += uint64(k)
 	var ev wait.Events
 	if k > 0 {
 		ev |= wait.Readable
@@ -164,7 +164,7 @@ func (p *Pipe) beginTee(n int) (a, b []byte, errno linux.Errno) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if k, inPacket := p.nextLocked(n); !inPacket {
-		a, b = p.dataLocked(k)
+		a, b = p.ring.Data(k)
 		return a, b, 0
 	}
 	return first, nil, 0
