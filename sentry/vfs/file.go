@@ -24,6 +24,7 @@ type File struct {
 	offset int64
 
 	seekable bool // Ops.Seekable
+	stream   bool // reads and writes get no offset: not seekable, or OwnOffset
 	state    fileState
 	hooks    atomic.Pointer[[]ReleaseHook] // replaced as a whole
 }
@@ -52,6 +53,11 @@ type FileOps interface {
 	// Seekable says whether reads and writes have an offset.
 	Seekable() bool
 }
+
+// OwnOffset is implemented by operations of seekable files whose offset is not ours alone: host files that the
+// sandbox shares with other host processes. read(2) and write(2) then get offset -1, as for streams; lseek(2),
+// pread(2) and pwrite(2) are as for any file.
+type OwnOffset interface{ OwnOffset() bool }
 
 // DirEntry is one entry of a directory as getdents64(2) shows it. Next is the position after it.
 type DirEntry struct {

@@ -28,6 +28,10 @@ func (f *File) init(c *Caller, p Path, ops FileOps, flags uint32) {
 	f.Ops, f.Path, f.Creds = ops, p, c.Creds
 	f.flags.Store(flags &^ (linux.O_CREAT | linux.O_EXCL | linux.O_NOCTTY | linux.O_TRUNC | linux.O_CLOEXEC))
 	f.seekable = ops.Seekable()
+	f.stream = !f.seekable
+	if o, ok := ops.(OwnOffset); ok && o.OwnOffset() {
+		f.stream = true
+	}
 }
 
 // Put drops a reference. The last one releases the file's locks and operations.
@@ -98,7 +102,7 @@ func (f *File) Read(c *Caller, dst *usermem.Seq) (int, linux.Errno) {
 	if !f.Readable() {
 		return 0, linux.EBADF
 	}
-	if !f.seekable {
+	if f.stream {
 		n, errno := f.Ops.Read(c, f, dst, -1)
 		if n > 0 {
 			f.accessed()
@@ -147,7 +151,7 @@ func (f *File) Write(c *Caller, src *usermem.Seq) (int, linux.Errno) {
 	if !f.Writable() {
 		return 0, linux.EBADF
 	}
-	if !f.seekable {
+	if f.stream {
 		n, _, errno := f.Ops.Write(c, f, src, -1)
 		if n > 0 {
 			f.modified()
