@@ -185,6 +185,10 @@ const (
 	TCFLSH                                 = 0x540b
 	TCGETA                                 = 0x5405
 	TCGETS                                 = 0x5401
+	TCGETS2                                = 0x802c542a
+	TCSETS2                                = 0x402c542b
+	TCSETSW2                               = 0x402c542c
+	TCSETSF2                               = 0x402c542d
 	TCGETX                                 = 0x5432
 	TCSBRK                                 = 0x5409
 	TCSBRKP                                = 0x5425

@@ -37,10 +37,10 @@ type Handler struct {
 
 // params returns the types of the system call's own parameters.
 func (h *Handler) params() []reflect.Type {
-	if h.fn == nil {
+	ft := reflect.TypeOf(h.fn)
+	if ft == nil || ft.Kind() != reflect.Func { // no handler
 		return nil
 	}
-	ft := reflect.TypeOf(h.fn)
 	types := make([]reflect.Type, 0, 6)
 	for i := 1; i < ft.NumIn(); i++ {
 		types = append(types, ft.In(i))

@@ -93,9 +93,7 @@ func epollPwait(t *task.Task, epfd FD, out EpollEvents, max int32, noWait bool, 
 		return 0, errno
 	}
 	ret, errno := epollWait(t, epfd, out, max, noWait, deadline)
-	interrupted := errno == linux.ERESTARTSYS
-	errno = leaveSigmask(t, mask, errno)
-	if interrupted {
+	if errno == linux.ERESTARTSYS {
 		errno = linux.EINTR
 	}
 	return ret, errno

@@ -40,7 +40,7 @@ func Fcntl(t *task.Task, fd FD, cmd FcntlCmd, arg uint64) (uintptr, linux.Errno)
 	case linux.F_GETFL:
 		return uintptr(f.Flags() &^ linux.O_CLOEXEC), 0
 	case linux.F_SETFL:
-		return none(setFlags(t, f, uint32(arg)))
+		return none(setFlags(t, f, fd, uint32(arg)))
 	case linux.F_GETLK, linux.F_SETLK, linux.F_SETLKW, linux.F_OFD_GETLK, linux.F_OFD_SETLK, linux.F_OFD_SETLKW:
 		return fcntlLock(t, f, cmd, mm.User[linux.Flock](arg))
 	case linux.F_SETPIPE_SZ, linux.F_GETPIPE_SZ:
@@ -54,13 +54,13 @@ func Fcntl(t *task.Task, fd FD, cmd FcntlCmd, arg uint64) (uintptr, linux.Errno)
 }
 
 // setFlags implements F_SETFL, which changes the status flags and ignores the rest, the access mode for one.
-func setFlags(t *task.Task, f *vfs.File, flags uint32) linux.Errno {
+func setFlags(t *task.Task, f *vfs.File, fd FD, flags uint32) linux.Errno {
 	old := f.Flags()
 	if errno := f.SetFlags(t.Caller(), flags); errno != 0 {
 		return errno
 	}
 	if (flags^old)&linux.O_ASYNC != 0 {
-		setAsync(t, f, flags&linux.O_ASYNC != 0)
+		setAsync(f, fd, flags&linux.O_ASYNC != 0)
 	}
 	return 0
 }
@@ -71,29 +71,12 @@ func fcntlLock(t *task.Task, f *vfs.File, cmd FcntlCmd, arg mm.User[linux.Flock]
 		return 0, errno
 	}
 	ofd := cmd == linux.F_OFD_GETLK || cmd == linux.F_OFD_SETLK || cmd == linux.F_OFD_SETLKW
-	if ofd && fl.PID != 0 {
-		return 0, linux.EINVAL
-	}
 	switch cmd {
 	case linux.F_GETLK, linux.F_OFD_GETLK:
 		if errno := f.GetLock(t.Caller(), &fl, ofd); errno != 0 {
 			return 0, errno
 		}
 		return none(arg.Store(t, fl))
-	}
-	// Linux wants the access mode that fits the lock.
-	switch fl.Type {
-	case linux.F_RDLCK:
-		if !f.Readable() {
-			return 0, linux.EBADF
-		}
-	case linux.F_WRLCK:
-		if !f.Writable() {
-			return 0, linux.EBADF
-		}
-	case linux.F_UNLCK:
-	default:
-		return 0, linux.EINVAL
 	}
 	wait := cmd == linux.F_SETLKW || cmd == linux.F_OFD_SETLKW
 	return none(f.SetLock(t.Caller(), &fl, ofd, wait))

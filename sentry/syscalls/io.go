@@ -123,7 +123,8 @@ func waitFor(t *task.Task, f wait.Waitable, mask wait.Events, deadline wait.Dead
 	return errno
 }
 
-// raise sends the task a signal on behalf of the kernel, such as SIGPIPE.
+// raise sends the task a signal as if from itself, such as SIGPIPE.
 func raise(t *task.Task, signo int32) {
-	t.SendSignal(&linux.Siginfo{Signo: signo, Code: linux.SI_KERNEL})
+	info := t.InfoFor(t.Group, signo, linux.SI_USER)
+	t.SendSignal(&info)
 }

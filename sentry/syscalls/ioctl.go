@@ -30,7 +30,7 @@ func Ioctl(t *task.Task, fd FD, cmd IoctlCmd, arg uint64) (uintptr, linux.Errno)
 		if errno != 0 {
 			return 0, errno
 		}
-		return none(setFlags(t, f, f.Flags()&^linux.O_ASYNC|flagIf(on != 0, linux.O_ASYNC)))
+		return none(setFlags(t, f, fd, f.Flags()&^linux.O_ASYNC|flagIf(on != 0, linux.O_ASYNC)))
 	case linux.FIOQSIZE:
 		return ioctlSize(t, f, mm.User[int64](arg))
 	case linux.FIGETBSZ:

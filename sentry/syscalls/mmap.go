@@ -184,9 +184,3 @@ func Mlockall(t *task.Task, flags MlockFlags) (uintptr, linux.Errno) {
 func Munlockall(t *task.Task) (uintptr, linux.Errno) {
 	return none(t.MM().MUnlockAll())
 }
-
-// RemapFilePages implements remap_file_pages(2), which this kernel refuses as one without it would: no program
-// since Linux 3.16 needs it.
-func RemapFilePages(_ *task.Task, _ Addr, _ uint64, _ Prot, _ uint64, _ MmapFlags) (uintptr, linux.Errno) {
-	return 0, linux.EINVAL
-}

@@ -6,9 +6,6 @@ import (
 	"hornwork/sentry/vfs"
 )
 
-// mayMount says whether the caller administers its mount namespace.
-func mayMount(t *task.Task) bool { return t.Creds().HasCap(linux.CAP_SYS_ADMIN) }
-
 // loadMountString reads an optional string argument of mount(2), of at most a page.
 func loadMountString(t *task.Task, s Str) (string, linux.Errno) {
 	if s == 0 {
@@ -36,47 +33,7 @@ func Mount(t *task.Task, source Str, target Path, fstype Str, flags MountFlags, 
 		return 0, errno
 	}
 	defer p.Put()
-	if !mayMount(t) {
-		return 0, linux.EPERM
-	}
-	if flags&linux.MS_MGC_MSK == linux.MS_MGC_VAL {
-		flags &^= linux.MS_MGC_MSK
-	}
-	if flags&(linux.MS_NOUSER&(1<<32-1)) != 0 {
-		return 0, linux.EINVAL
-	}
-	c, fl := t.Caller(), uint32(flags)
-	const propagation = linux.MS_SHARED | linux.MS_PRIVATE | linux.MS_SLAVE | linux.MS_UNBINDABLE
-	switch {
-	case fl&(linux.MS_REMOUNT|linux.MS_BIND) == linux.MS_REMOUNT|linux.MS_BIND, fl&linux.MS_REMOUNT != 0:
-		return none(vfs.Remount(c, p, fl, opts))
-	case fl&linux.MS_BIND != 0:
-		if source == 0 || src == "" {
-			return 0, linux.EINVAL
-		}
-		from, errno := vfs.Walk(c, c.Cwd, src, vfs.Follow)
-		if errno != 0 {
-			return 0, errno
-		}
-		defer from.Put()
-		return none(vfs.Bind(c, from, p, fl&linux.MS_REC != 0))
-	case fl&propagation != 0:
-		return none(vfs.SetPropagation(c, p, fl))
-	case fl&linux.MS_MOVE != 0:
-		if source == 0 || src == "" {
-			return 0, linux.EINVAL
-		}
-		from, errno := vfs.Walk(c, c.Cwd, src, vfs.Follow)
-		if errno != 0 {
-			return 0, errno
-		}
-		defer from.Put()
-		return none(vfs.MoveMount(c, from, p))
-	}
-	if fstype == 0 {
-		return 0, linux.EINVAL
-	}
-	return none(vfs.MountNew(c, kind, src, p, fl, opts))
+	return none(vfs.MountFS(t.Caller(), src, p, kind, uint32(flags), opts))
 }
 
 // Umount2 implements umount2(2).
@@ -93,15 +50,12 @@ func Umount2(t *task.Task, target Path, flags UmountFlags) (uintptr, linux.Errno
 		return 0, errno
 	}
 	defer p.Put()
-	if !mayMount(t) {
-		return 0, linux.EPERM
-	}
 	return none(vfs.Umount(t.Caller(), p, uint32(flags)))
 }
 
 // PivotRoot implements pivot_root(2).
 func PivotRoot(t *task.Task, newRoot, putOld Path) (uintptr, linux.Errno) {
-	if !mayMount(t) {
+	if !vfs.MayMount(t.Caller()) {
 		return 0, linux.EPERM
 	}
 	n, errno := resolve(t, linux.AT_FDCWD, newRoot, vfs.Follow|vfs.Directory)

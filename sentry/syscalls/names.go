@@ -253,8 +253,7 @@ func Fchdir(t *task.Task, fd FD) (uintptr, linux.Errno) {
 }
 
 func setCwd(t *task.Task, p vfs.Path) linux.Errno {
-	const mayExec = 1
-	if errno := vfs.Access(t.Caller(), p, mayExec, true); errno != 0 {
+	if errno := vfs.Access(t.Caller(), p, vfs.MayExec, true); errno != 0 {
 		return errno
 	}
 	t.SetCwd(p)
@@ -268,8 +267,7 @@ func Chroot(t *task.Task, name Path) (uintptr, linux.Errno) {
 		return 0, errno
 	}
 	defer p.Put()
-	const mayExec = 1
-	if errno := vfs.Access(t.Caller(), p, mayExec, true); errno != 0 {
+	if errno := vfs.Access(t.Caller(), p, vfs.MayExec, true); errno != 0 {
 		return 0, errno
 	}
 	if !t.Creds().HasCap(linux.CAP_SYS_CHROOT) {

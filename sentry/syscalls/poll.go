@@ -9,6 +9,7 @@ import (
 	"hornwork/linux"
 	"hornwork/sentry/fs/poll"
 	"hornwork/sentry/mm"
+	"hornwork/sentry/signal"
 	"hornwork/sentry/task"
 )
 
@@ -101,7 +102,7 @@ func pollFDs(t *task.Task, addr uint64, n uint32, noWait bool, deadline wait.Dea
 			p.fds[i].Got = linux.POLLNVAL
 		}
 	}
-	ready, errno := poll.Poll(t, p.fds, noWait, deadline)
+	ready, errno := poll.Poll(t.Caller(), p.fds, noWait, deadline)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -125,9 +126,8 @@ func Ppoll(t *task.Task, fds mm.User[linux.Pollfd], n uint32, ts mm.User[linux.T
 		return 0, errno
 	}
 	ret, errno := pollFDs(t, uint64(fds), n, noWait, deadline)
-	errno = leaveSigmask(t, mask, errno)
 	storeTimeLeft(t, ts, noWait, deadline)
-	return ret, errno
+	return ret, withSigmask(errno)
 }
 
 // loadTimeout reads an optional relative time; none means for ever.
@@ -181,18 +181,15 @@ func enterSigmask(t *task.Task, mask mm.User[linux.Sigset], size uint64) linux.E
 	if errno != 0 {
 		return errno
 	}
-	t.SetTempSigmask(set)
+	t.SetTempMask(signal.Set(set)) // the run loop ends it
 	return 0
 }
 
-// leaveSigmask ends that: at once, or, when a signal interrupted, after its handler has been set up. An
-// interrupted call with a mask restarts only if no handler ran.
-func leaveSigmask(t *task.Task, mask mm.User[linux.Sigset], errno linux.Errno) linux.Errno {
+// withSigmask is the errno of an interrupted call that may have had a signal mask of its own: it restarts only
+// if no handler ran.
+func withSigmask(errno linux.Errno) linux.Errno {
 	if errno == linux.ERESTARTSYS {
-		return linux.ERESTARTNOHAND // the run loop restores the mask
-	}
-	if mask != 0 {
-		t.RestoreSigmask()
+		return linux.ERESTARTNOHAND
 	}
 	return errno
 }

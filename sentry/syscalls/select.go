@@ -96,7 +96,7 @@ func selectFDs(t *task.Task, n int32, addrs [3]FDSet, noWait bool, deadline wait
 			}
 		}
 	}
-	if _, errno := poll.Poll(t, p.fds, noWait, deadline); errno != 0 {
+	if _, errno := poll.Poll(t.Caller(), p.fds, noWait, deadline); errno != 0 {
 		return 0, errno
 	}
 	return s.store(t, fds, p)
@@ -174,7 +174,6 @@ func Pselect6(t *task.Task, n int32, in, out, ex FDSet, ts mm.User[linux.Timespe
 		return 0, errno
 	}
 	ret, errno := selectFDs(t, n, [3]FDSet{in, out, ex}, noWait, deadline)
-	errno = leaveSigmask(t, mask, errno)
 	storeTimeLeft(t, ts, noWait, deadline)
-	return ret, errno
+	return ret, withSigmask(errno)
 }

@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"runtime"
 	"sync"
 
 	"hornwork/lib/wait"
@@ -256,97 +257,92 @@ func Splice(t *task.Task, in FD, inOff mm.User[int64], out FD, outOff mm.User[in
 	switch {
 	case fromPipe && toPipe:
 		nonblock = nonblock || (src.Flags()|dst.Flags())&linux.O_NONBLOCK != 0
-		got, errno := pipe.Splice(t.Caller(), from, to, n, nonblock)
-		return s.result(got, errno)
+		return s.run(nonblock, func() (int, linux.Errno) { return pipe.Splice(from, to, n) })
 	case fromPipe:
 		if outOff != 0 && !dst.Seekable() || dst.Flags()&linux.O_APPEND != 0 || s.dstPos < streamOffset {
 			return 0, linux.EINVAL
 		}
-		got, errno := s.drain(from, n, nonblock)
+		got, errno := s.run(nonblock, func() (int, linux.Errno) { return from.Drain(n, s.sink) })
 		if outOff != 0 && got > 0 {
 			if errno := outOff.Store(t, s.dstPos); errno != 0 {
 				return 0, errno
 			}
 		}
-		return s.result(got, errno)
+		return got, errno
 	case toPipe:
 		if inOff != 0 && !src.Seekable() || s.srcPos < streamOffset {
 			return 0, linux.EINVAL
 		}
-		got, errno := s.fill(to, n, nonblock)
+		got, errno := s.run(nonblock, func() (int, linux.Errno) { return to.Fill(n, s.source) })
 		if inOff != 0 && got > 0 {
 			if errno := inOff.Store(t, s.srcPos); errno != 0 {
 				return 0, errno
 			}
 		}
-		return s.result(got, errno)
+		return got, errno
 	}
 	return 0, linux.EINVAL
 }
 
-// splicer moves bytes between a pipe and another file.
+// splicer moves bytes between two files of which one at least is a pipe.
 type splicer struct {
 	t              *task.Task
 	src, dst       *vfs.File
 	srcPos, dstPos int64
 }
 
-func (s *splicer) result(n int, errno linux.Errno) (uintptr, linux.Errno) {
-	if errno == linux.EPIPE {
-		raise(s.t, linux.SIGPIPE)
-	}
-	if n > 0 {
-		return uintptr(n), 0
-	}
-	return 0, errno
-}
-
-// drain moves from the pipe to s.dst, sleeping while dst cannot take anything.
-func (s *splicer) drain(p *pipe.Pipe, n int, nonblock bool) (int, linux.Errno) {
-	c := s.t.Caller()
-	outFull := false
-	sink := func(src *usermem.Seq) (int, linux.Errno) {
-		k, errno := writeOnce(c, s.dst, src, s.dstPos)
-		if s.dstPos != streamOffset {
-			s.dstPos += int64(k)
-		}
-		outFull = errno == linux.EAGAIN
-		return k, errno
-	}
+// run repeats op, which does not sleep, until it gives something else than EAGAIN. It sleeps for whichever side is
+// not ready; nonblock is about the pipe, the other side has its own O_NONBLOCK.
+func (s *splicer) run(nonblock bool, op func() (int, linux.Errno)) (uintptr, linux.Errno) {
 	for {
-		got, errno := p.Drain(c, n, nonblock, sink)
-		if errno != linux.EAGAIN || !outFull || s.dst.Flags()&linux.O_NONBLOCK != 0 {
-			return got, errno
+		n, errno := op()
+		if errno == linux.EPIPE {
+			raise(s.t, linux.SIGPIPE)
 		}
-		if errno := waitFor(s.t, s.dst.Ops, wait.Writable, wait.Deadline{}, ready(s.dst, wait.Writable)); errno != 0 {
+		if n > 0 || errno != linux.EAGAIN {
+			return uintptr(n), errno
+		}
+		if errno := s.wait(nonblock); errno != 0 {
 			return 0, errno
 		}
-		outFull = false
 	}
 }
 
-// fill moves from s.src to the pipe, sleeping while src has nothing.
-func (s *splicer) fill(p *pipe.Pipe, n int, nonblock bool) (int, linux.Errno) {
-	c := s.t.Caller()
-	inEmpty := false
-	source := func(dst *usermem.Seq) (int, linux.Errno) {
-		k, errno := readOnce(c, s.src, dst, s.srcPos)
-		if s.srcPos != streamOffset {
-			s.srcPos += int64(k)
-		}
-		inEmpty = errno == linux.EAGAIN
-		return k, errno
+func (s *splicer) wait(nonblock bool) linux.Errno {
+	side, mask := s.src, wait.Readable|wait.RdHup
+	if side.Ops.Readiness(mask|pollErr) != 0 {
+		side, mask = s.dst, wait.Writable
 	}
-	for {
-		got, errno := p.Fill(c, n, nonblock, source)
-		if errno != linux.EAGAIN || !inEmpty || s.src.Flags()&linux.O_NONBLOCK != 0 {
-			return got, errno
-		}
-		if errno := waitFor(s.t, s.src.Ops, wait.Readable|wait.RdHup, wait.Deadline{}, ready(s.src, wait.Readable)); errno != 0 {
-			return 0, errno
-		}
-		inEmpty = false
+	if _, isPipe := pipe.FromFile(side); isPipe && nonblock || !isPipe && side.Flags()&linux.O_NONBLOCK != 0 {
+		return linux.EAGAIN
 	}
+	if side.Ops.Readiness(mask|pollErr) != 0 {
+		// Both are ready: another splice has one of the pipes reserved for a moment.
+		runtime.Gosched()
+		if s.t.Interrupted() {
+			return linux.ERESTARTSYS
+		}
+		return 0
+	}
+	return waitFor(s.t, side.Ops, mask, noDeadline, ready(side, mask))
+}
+
+// sink writes what comes out of a pipe.
+func (s *splicer) sink(src *usermem.Seq) (int, linux.Errno) {
+	n, errno := writeOnce(s.t.Caller(), s.dst, src, s.dstPos)
+	if s.dstPos != streamOffset {
+		s.dstPos += int64(n)
+	}
+	return n, errno
+}
+
+// source reads what goes into a pipe.
+func (s *splicer) source(dst *usermem.Seq) (int, linux.Errno) {
+	n, errno := readOnce(s.t.Caller(), s.src, dst, s.srcPos)
+	if s.srcPos != streamOffset {
+		s.srcPos += int64(n)
+	}
+	return n, errno
 }
 
 // ready is a condition for waitFor: f has one of the events, or an error.
@@ -384,9 +380,8 @@ func Tee(t *task.Task, in, out FD, count uint64, flags SpliceFlags) (uintptr, li
 		return 0, linux.EINVAL
 	}
 	nonblock := flags&linux.SPLICE_F_NONBLOCK != 0 || (src.Flags()|dst.Flags())&linux.O_NONBLOCK != 0
-	n, errno := pipe.Tee(t.Caller(), from, to, int(min(count, maxRWCount)), nonblock)
-	s := splicer{t: t}
-	return s.result(n, errno)
+	s := splicer{t: t, src: src, dst: dst}
+	return s.run(nonblock, func() (int, linux.Errno) { return pipe.Tee(from, to, int(min(count, maxRWCount))) })
 }
 
 // Vmsplice implements vmsplice(2) by copying: the memory is not shared with the pipe afterwards.

@@ -69,7 +69,7 @@ func (c *tracedCall) argText(i int) string {
 	if typ.Size() < 8 { // as the handler sees it
 		v &= 1<<(8*typ.Size()) - 1
 	}
-	if print := flagTypes[typ]; print != nil {
+	if print := flagText(typ); print != nil {
 		return print(v)
 	}
 	x := reflect.New(typ).Elem()

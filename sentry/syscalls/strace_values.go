@@ -103,7 +103,7 @@ func statText(s *linux.Stat) string {
 
 func statxText(s *linux.Statx) string {
 	return fmt.Sprintf("{stx_mask=%s, stx_attributes=%#x, stx_mode=%s, stx_size=%d, ...}",
-		flagTypes[reflect.TypeFor[StatxMask]()](uint64(s.Mask)), s.Attributes, nodeModeText(uint64(s.Mode)), s.Size)
+		flagText(reflect.TypeFor[StatxMask]())(uint64(s.Mask)), s.Attributes, nodeModeText(uint64(s.Mode)), s.Size)
 }
 
 func devText(dev uint64) string {
