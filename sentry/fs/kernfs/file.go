@@ -114,3 +114,20 @@ func (o *openFile) Seek(_ *vfs.Caller, _ *vfs.File, cur, off int64, whence int) 
 }
 
 func (o *openFile) Sync(*vfs.Caller, *vfs.File, bool) linux.Errno { return linux.EINVAL }
+
+// specialInode is a regular file with operations of its own.
+type specialInode struct {
+	common
+	vfs.NoDir
+	vfs.NoLink
+	open func(c *vfs.Caller, flags uint32) (vfs.FileOps, linux.Errno)
+}
+
+// Special makes a regular file whose operations open makes.
+func (fs *FS) Special(perm uint32, open func(c *vfs.Caller, flags uint32) (vfs.FileOps, linux.Errno)) *vfs.Inode {
+	return fs.inode(linux.S_IFREG|perm, &specialInode{open: open})
+}
+
+func (i *specialInode) Open(c *vfs.Caller, _ *vfs.Inode, _ vfs.Path, flags uint32) (vfs.FileOps, linux.Errno) {
+	return i.open(c, flags)
+}

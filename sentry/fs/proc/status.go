@@ -117,8 +117,8 @@ func (d *taskDir) memoryStatus(b *bytes.Buffer) {
 		name  string
 		bytes uint64
 	}{
-		{"VmPeak", s.VMPeak}, {"VmSize", s.VMSize}, {"VmLck", s.VMLocked}, {"VmPin", 0}, {"VmHWM", s.RSSPeak}, {"VmRSS", s.RSS},
-		{"RssAnon", s.RSSAnon}, {"RssFile", s.RSSFile}, {"RssShmem", s.RSSShmem}, {"VmData", s.VMData}, {"VmStk", s.VMStack},
+		{"VmPeak", s.VMPeak}, {"VmSize", s.VMSize}, {"VmLck", s.VMLck}, {"VmPin", 0}, {"VmHWM", s.RSSPeak}, {"VmRSS", s.RSSAnon + s.RSSFile},
+		{"RssAnon", s.RSSAnon}, {"RssFile", s.RSSFile}, {"RssShmem", 0}, {"VmData", s.VMData}, {"VmStk", s.VMStk},
 		{"VmExe", s.VMExe}, {"VmLib", s.VMLib}, {"VmPTE", 0}, {"VmSwap", 0}, {"HugetlbPages", 0},
 	} {
 		fmt.Fprintf(b, "%s:\t%8d kB\n", row.name, row.bytes>>10)
@@ -140,11 +140,11 @@ func (d *taskDir) stat(c *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	var startData, endData, startBrk, argStart, argEnd, envStart, envEnd uint64
 	if as := t.MM(); as != nil {
 		s := as.Stats()
-		vsize, rss = s.VMSize, s.RSS/linux.PageSize
+		vsize, rss = s.VMSize, (s.RSSAnon+s.RSSFile)/linux.PageSize
 		if d.mayInspect(c) == 0 {
 			l := as.Layout()
-			startCode, endCode, startStack = l.CodeStart, l.CodeEnd, l.StackStart
-			startData, endData, startBrk = l.DataStart, l.DataEnd, l.BrkStart
+			startCode, endCode, startStack = l.StartCode, l.EndCode, l.StartStack
+			startData, endData, startBrk = l.StartData, l.EndData, l.StartBrk
 			argStart, argEnd, envStart, envEnd = l.ArgStart, l.ArgEnd, l.EnvStart, l.EnvEnd
 		}
 	}
@@ -181,7 +181,7 @@ func (d *taskDir) statm(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	}
 	s := as.Stats()
 	const p = linux.PageSize
-	fmt.Fprintf(b, "%d %d %d %d 0 %d 0\n", s.VMSize/p, s.RSS/p, (s.RSSFile+s.RSSShmem)/p, s.VMExe/p, (s.VMData+s.VMStack)/p)
+	fmt.Fprintf(b, "%d %d %d %d 0 %d 0\n", s.VMSize/p, (s.RSSAnon+s.RSSFile)/p, s.RSSFile/p, s.VMExe/p, (s.VMData+s.VMStk)/p)
 	return 0
 }
 
