@@ -132,3 +132,7 @@ func hostExec(path string) (string, error) {
 	out, err := exec.Command(path).Output()
 	return string(out), err
 }
+
+func openFile(c *vfs.Caller, path string) (*vfs.File, linux.Errno) {
+	return vfs.OpenExec(c, c.Cwd, path, vfs.Follow)
+}
