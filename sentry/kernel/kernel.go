@@ -11,6 +11,7 @@ import (
 	"hornwork/platform"
 	"hornwork/sentry/fs/proc"
 	"hornwork/sentry/fs/remote"
+	"hornwork/sentry/fs/tmpfs"
 	"hornwork/sentry/loader"
 	"hornwork/sentry/mm"
 	"hornwork/sentry/ns"
@@ -84,6 +85,7 @@ func New(cfg *Config, d *Deps) (*Kernel, error) {
 	t.FPSize = d.Platform.FPSize()
 	t.CPUs = d.Host.CPUs
 	t.AnonFS = syscalls.AnonInodes
+	syscalls.SetShmem(tmpfs.New(tmpfs.Options{Mem: d.Memory}))
 	t.MemTotal = k.memTotal
 	t.MemFree = func() uint64 { return k.memTotal() - min(k.memTotal(), d.Memory.Usage()) }
 	t.Fault = func(t *task.Task, why string) {

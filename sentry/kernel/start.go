@@ -31,6 +31,7 @@ func (k *Kernel) traceCalls() error {
 		return err
 	}
 	syscalls.SetTracer(tr)
+	k.Tasks.TraceSignal, k.Tasks.TraceExit = syscalls.TraceSignal, syscalls.TraceExit
 	return nil
 }
 

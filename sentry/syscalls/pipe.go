@@ -2,11 +2,15 @@ package syscalls
 
 import (
 	"hornwork/linux"
+	"hornwork/sentry/fs/anon"
 	"hornwork/sentry/fs/pipe"
 	"hornwork/sentry/mm"
 	"hornwork/sentry/task"
 	"hornwork/sentry/vfs"
 )
+
+// AnonInodes is the filesystem of files without names, for task.Kernel.
+var AnonInodes = anon.FS()
 
 // newFD gives a new file, whose reference it takes, the lowest free number.
 func newFD(t *task.Task, f *vfs.File, cloexec bool) (uintptr, linux.Errno) {

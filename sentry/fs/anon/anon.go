@@ -12,6 +12,9 @@ import (
 
 var fs = vfs.NewAnonFS("anon_inodefs", linux.ANON_INODE_FS_MAGIC)
 
+// FS returns anon_inodefs, for files that are made elsewhere (pidfds).
+func FS() *vfs.AnonFS { return fs }
+
 // NewFile makes a file that shows as "anon_inode:[name]", as epoll, eventfd, timerfd, signalfd, inotify and pidfd do.
 // flags are the access mode and O_NONBLOCK.
 func NewFile(c *vfs.Caller, name string, ops vfs.FileOps, flags uint32) *vfs.File {
