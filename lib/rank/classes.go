@@ -21,6 +21,7 @@ type (
 	PMA        struct{} // mm: the extents behind them
 	MemFile    struct{} // host/mem: the allocator of the memory file
 	Futex      struct{} // futex: a bucket
+	FutexPI    struct{} // futex: who owns and waits for PI futexes
 	Pipe       struct{}
 	Epoll      struct{}
 	UnixSocket struct{}

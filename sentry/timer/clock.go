@@ -21,11 +21,11 @@ type Offsets struct{ Monotonic, Boottime int64 }
 func Now(id int32, off *Offsets) (ns int64, ok bool) {
 	switch id {
 	case linux.CLOCK_REALTIME, linux.CLOCK_REALTIME_COARSE, linux.CLOCK_REALTIME_ALARM, linux.CLOCK_TAI:
-		return clock.Realtime(), true
+		return clock.GuestRealtime(), true
 	case linux.CLOCK_MONOTONIC, linux.CLOCK_MONOTONIC_RAW, linux.CLOCK_MONOTONIC_COARSE:
-		return clock.Monotonic() + off.monotonic(), true
+		return clock.GuestMonotonic() + off.monotonic(), true
 	case linux.CLOCK_BOOTTIME, linux.CLOCK_BOOTTIME_ALARM:
-		return clock.Boottime() + off.boottime(), true
+		return clock.GuestBoottime() + off.boottime(), true
 	}
 	return 0, false
 }
@@ -52,16 +52,20 @@ func Resolution(id int32) int64 {
 	return 1
 }
 
-// Monotonic is the host's monotonic clock, on which all Timers run, in nanoseconds.
-func Monotonic() int64 { return clock.Monotonic() }
+// Monotonic is CLOCK_MONOTONIC without the offset of a time namespace, on which all Timers run, in nanoseconds.
+// It is the clock that guests read in their vDSO, so that nobody sees a timer fire early.
+func Monotonic() int64 { return clock.GuestMonotonic() }
 
-// Deadline turns a reading of Monotonic into a deadline for Block.
-func Deadline(monotonicNS int64) time.Time { return clock.At(monotonicNS) }
+// Deadline turns a reading of Monotonic into a deadline for Block. Go's clock and the guest's may differ by a
+// little: who must not be early looks at Monotonic again.
+func Deadline(monotonicNS int64) time.Time {
+	return time.Now().Add(time.Duration(monotonicNS - clock.GuestMonotonic()))
+}
 
 // ToMonotonic turns a point of time of clock id into one of Monotonic. The clock is one that Now knows.
 func ToMonotonic(id int32, off *Offsets, at int64) int64 {
 	now, _ := Now(id, off)
-	return AddSat(clock.Monotonic(), at-now)
+	return AddSat(clock.GuestMonotonic(), at-now)
 }
 
 // AddSat is a+b for b that may be huge: beyond the largest number it is the largest number.

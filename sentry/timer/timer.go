@@ -18,7 +18,7 @@ type Timer struct {
 	Fire func()
 
 	mu       rank.Mutex[rank.Timer] // guards the fields below
-	deadline int64                  // CLOCK_MONOTONIC of the host, in nanoseconds; 0: disarmed
+	deadline int64                  // a reading of Monotonic; 0: disarmed
 	interval int64
 	expired  bool
 	timer    *time.Timer
@@ -47,7 +47,7 @@ func (t *Timer) left() int64 {
 	if t.deadline == 0 {
 		return 0
 	}
-	now := clock.Monotonic()
+	now := clock.GuestMonotonic()
 	d := t.deadline - now
 	if d <= 0 && t.interval > 0 {
 		d = t.interval - (now-t.deadline)%t.interval
@@ -65,7 +65,7 @@ func (t *Timer) arm() {
 		}
 		return
 	}
-	d := time.Duration(max(t.deadline-clock.Monotonic(), 0))
+	d := time.Duration(max(t.deadline-clock.GuestMonotonic(), 0))
 	if t.timer == nil {
 		t.timer = time.AfterFunc(d, t.expire)
 	} else {
@@ -79,7 +79,7 @@ func (t *Timer) expire() {
 		t.mu.Unlock()
 		return
 	}
-	if clock.Monotonic() < t.deadline { // set anew meanwhile
+	if clock.GuestMonotonic() < t.deadline { // set anew meanwhile
 		t.arm()
 		t.mu.Unlock()
 		return
@@ -110,7 +110,7 @@ func (t *Timer) Forward() uint64 {
 		return 1
 	}
 	n := int64(1)
-	if late := clock.Monotonic() - t.deadline; late > 0 {
+	if late := clock.GuestMonotonic() - t.deadline; late > 0 {
 		n += late / t.interval
 	}
 	t.deadline = AddSat(t.deadline, n*t.interval)
