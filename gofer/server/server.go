@@ -56,8 +56,13 @@ type Server struct {
 // it held. It raises RLIMIT_NOFILE and clears the umask of the process, which should do nothing else.
 func Serve(conn int32, roots []Root) error {
 	unix.Umask(0)
+	return serve(conn, roots, openLimit())
+}
+
+// serve is Serve with at most maxOpen descriptors of nodes.
+func serve(conn int32, roots []Root, maxOpen int) error {
 	s := &Server{}
-	s.table.init(openLimit())
+	s.table.init(maxOpen)
 	defer s.close()
 	for i, r := range roots {
 		var st linux.Statx
