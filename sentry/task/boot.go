@@ -4,7 +4,6 @@ import (
 	"hornwork/linux"
 	"hornwork/platform"
 	"hornwork/sentry/cred"
-	"hornwork/sentry/ns"
 	"hornwork/sentry/signal"
 	"hornwork/sentry/timer"
 	"hornwork/sentry/vfs"
@@ -12,29 +11,27 @@ import (
 
 // InitArgs describe the first process of a sandbox.
 type InitArgs struct {
-	Creds    *cred.Credentials // in Kernel.UserNS
-	Mount    *vfs.MountNS      // NewInit takes a reference of its own
-	Root     vfs.Path
-	Cwd      vfs.Path
-	Umask    uint32
-	Hostname string
-	Limits   map[int]linux.Rlimit // over DefaultLimits
-	Exec     ExecArgs             // File is taken
+	Creds      *cred.Credentials // in Kernel.UserNS
+	Namespaces *Namespaces       // NewInit takes a reference of its own to Mount
+	Root, Cwd  vfs.Path          // NewInit takes references of its own
+	Umask      uint32
+	Files      []*vfs.File          // descriptors 0, 1, 2 …; taken
+	Limits     map[int]linux.Rlimit // see DefaultLimits
+	Exec       ExecArgs             // File is taken
 	// Unkillable: signals that process 1 has no handler for do nothing, as in a PID namespace.
 	Unkillable bool
 }
 
-// NewInit makes the first process, loads its program, and returns its only thread, which has not run: give it
-// descriptors (Files) and, if there is one, its terminal, then Start it.
-func (k *Kernel) NewInit(a *InitArgs) (*Task, linux.Errno) {
+// NewInit makes the first process and loads its program. It does not run before Start; until then its thread may be
+// given a controlling terminal.
+func NewInit(k *Kernel, a *InitArgs) (*ThreadGroup, linux.Errno) {
+	defer a.Exec.File.Put()
 	t := k.newFirst(a)
 	as, errno := k.NewMM()
 	if errno != 0 {
-		a.Exec.File.Put()
 		return nil, errno
 	}
 	as.SetLimits(t.mmLimits())
-	defer a.Exec.File.Put()
 	ec := execCreds{t: t}
 	img, errno := k.Loader.Load(&LoadArgs{
 		Caller: t.Caller(), AS: as, File: a.Exec.File, Filename: a.Exec.Filename, Argv: a.Exec.Argv,
@@ -56,11 +53,12 @@ func (k *Kernel) NewInit(a *InitArgs) (*Task, linux.Errno) {
 	t.run.thread = th
 	t.mm.Store(as)
 	t.newProgram(&img, &a.Exec, &ec)
-	return t, 0
+	t.Group.CPULimitChanged()
+	return t.Group, 0
 }
 
-// Start lets the thread that NewInit made run.
-func (t *Task) Start() { t.start() }
+// Start lets a process that NewInit made run.
+func (g *ThreadGroup) Start() { g.Leader().start() }
 
 // newFirst makes a task out of nothing.
 func (k *Kernel) newFirst(a *InitArgs) *Task {
@@ -80,18 +78,25 @@ func (k *Kernel) newFirst(a *InitArgs) *Task {
 
 	g := &ThreadGroup{kernel: k}
 	t.Group = g
-	for _, m := range []map[int]linux.Rlimit{DefaultLimits(), a.Limits} {
-		for res, l := range m {
-			g.limits.Set(res, l)
-		}
+	for res, l := range a.Limits {
+		g.limits.Set(res, l)
 	}
 	g.sighand.Store(newSigHandlers())
 	g.mem.dumpable.Store(1)
 	g.state.live = 1
 	g.state.unkillable = a.Unkillable
-	t.files.Store(NewFDTable(&g.limits))
+	files := NewFDTable(&g.limits)
+	t.files.Store(files)
+	for i, f := range a.Files {
+		// Whatever RLIMIT_NOFILE says: these come from outside.
+		files.grow(int32(i) + 1)
+		files.used.put(int32(i), true)
+		(*files.slots.Load())[i].Store(f)
+		files.next = int32(i) + 1
+	}
 	t.fs.Store(NewFSContext(a.Root, a.Cwd, a.Umask))
-	t.nsp.Store(k.firstNamespaces(a))
+	a.Namespaces.Mount.Get()
+	t.nsp.Store(a.Namespaces.get())
 
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
@@ -104,14 +109,4 @@ func (k *Kernel) newFirst(a *InitArgs) *Task {
 	k.PIDNS.init = g
 	g.newSession()
 	return t
-}
-
-func (k *Kernel) firstNamespaces(a *InitArgs) *Namespaces {
-	u := k.UserNS
-	tm := ns.NewTime(u, ns.InitTimeIno, nil)
-	n := &Namespaces{Mount: a.Mount.Get(), UTS: ns.NewUTS(u, a.Hostname), IPC: ns.NewIPC(u, ns.InitIPCIno),
-		Net: ns.NewNet(u, ns.InitNetIno), Cgroup: ns.NewCgroup(u, ns.InitCgroupIno, "/"), Time: tm,
-		PIDForChildren: k.PIDNS, TimeForChildren: tm}
-	n.users.Store(1)
-	return n
 }

@@ -10,10 +10,9 @@
 //	k.NewMM = func() (*mm.AddressSpace, linux.Errno) { return mm.New(platform, memFile) }
 //	k.FPSize = platform.FPSize()
 //	k.CPUs, k.AnonFS, k.MemTotal, k.MemFree, k.Fault = …
-//	t, errno := k.NewInit(&task.InitArgs{…})  // loads the program; ExecArgs.File comes from vfs.OpenExec
-//	t.Files().NewFD(stdin, false, 0)          // and so on
-//	t.SetControllingTerminal(tty, false, true) // for a terminal
-//	t.Start()
+//	g, errno := task.NewInit(k, &task.InitArgs{…})           // ExecArgs.File comes from vfs.OpenExec
+//	g.Leader().SetControllingTerminal(tty, false, false)     // if there is a terminal
+//	g.Start()
 //	<-k.Done()
 //	status := k.ExitStatus()                  // a wait status; 128+n for signal n is the caller's business
 //
