@@ -1,8 +1,6 @@
 package tmpfs
 
 import (
-	"slices"
-
 	"hornwork/lib/rank"
 	"hornwork/linux"
 	"hornwork/sentry/usermem"
@@ -12,55 +10,55 @@ import (
 // direntSize is what one name adds to the size of a directory, as Linux shows it.
 const direntSize = 20
 
-// entry is one name of a directory.
-type entry struct {
-	name   string
-	inode  *vfs.Inode // nil: removed, and still in order
-	cookie int64      // position for getdents(2); never used twice
-}
-
-// dir is a directory. Positions of entries never change, so that readers see neither gaps nor doubles.
+// dir is a directory.
 type dir struct {
 	node
 	vfs.NoLink
 	xattrOps
 	vfs.DefaultFile
 
-	mu      rank.RWMutex[rank.Inode] // guards the fields below
-	names   map[string]*entry
-	order   []*entry // by cookie, with removed ones between
-	removed int      // of order
-	cookie  int64
+	mu    rank.RWMutex[rank.Inode] // guards names
+	names Names[*vfs.Inode]
 }
 
 func (fs *FS) newDir(o *vfs.MakeOptions) *dir {
-	d := &dir{names: map[string]*entry{}, cookie: 2}
-	d.init(fs, d, o, 2)
+	d := &dir{}
+	d.initOn(fs, fs.SB, fs.ino.Add(1), d, o, 2)
 	d.attr.Size.Store(2 * direntSize)
 	return d
 }
 
 // newInode makes an object of the type in o.Mode, charged to the filesystem's inodes.
 func (fs *FS) newInode(o *vfs.MakeOptions, nlink uint32) (*vfs.Inode, linux.Errno) {
+	if o.Mode&linux.S_IFMT != linux.S_IFDIR {
+		return fs.NewInodeOn(fs.SB, fs.ino.Add(1), o, nlink)
+	}
+	if !charge(&fs.inodes, &fs.maxInos, 1) {
+		return nil, linux.ENOSPC
+	}
+	return &fs.newDir(o).Inode, 0
+}
+
+// NewInodeOn makes an object other than a directory that another filesystem, stacked on this one, shows as its own:
+// with its superblock and inode number.
+func (fs *FS) NewInodeOn(sb *vfs.Superblock, ino uint64, o *vfs.MakeOptions, nlink uint32) (*vfs.Inode, linux.Errno) {
 	if !charge(&fs.inodes, &fs.maxInos, 1) {
 		return nil, linux.ENOSPC
 	}
 	switch o.Mode & linux.S_IFMT {
 	case linux.S_IFREG:
 		r := &regular{}
-		r.init(fs, r, o, nlink)
+		r.initOn(fs, sb, ino, r, o, nlink)
 		r.seals = linux.F_SEAL_SEAL
 		return &r.Inode, 0
-	case linux.S_IFDIR:
-		return &fs.newDir(o).Inode, 0
 	case linux.S_IFLNK:
 		s := &symlink{target: o.Target}
-		s.init(fs, s, o, nlink)
+		s.initOn(fs, sb, ino, s, o, nlink)
 		s.attr.Size.Store(int64(len(o.Target)))
 		return &s.Inode, 0
 	}
 	s := &special{}
-	s.init(fs, s, o, nlink)
+	s.initOn(fs, sb, ino, s, o, nlink)
 	return &s.Inode, 0
 }
 
@@ -68,8 +66,8 @@ func (fs *FS) newInode(o *vfs.MakeOptions, nlink uint32) (*vfs.Inode, linux.Errn
 func (d *dir) Lookup(_ *vfs.Caller, _ *vfs.Inode, name string) (*vfs.Inode, linux.Errno) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if e := d.names[name]; e != nil {
-		return e.inode, 0
+	if i, ok := d.names.Get(name); ok {
+		return i, 0
 	}
 	return nil, linux.ENOENT
 }
@@ -145,7 +143,7 @@ func (d *dir) Rmdir(_ *vfs.Caller, _ *vfs.Inode, name string, victim *vfs.Inode)
 func (d *dir) empty() bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return len(d.names) == 0
+	return d.names.Len() == 0
 }
 
 // Rename implements vfs.DirOps. vfs holds the locks that keep both directories still.
@@ -221,26 +219,15 @@ func dropLink(i *vfs.Inode, isDir bool) {
 }
 
 func (d *dir) addLocked(name string, i *vfs.Inode) {
-	e := &entry{name: name, inode: i, cookie: d.cookie}
-	d.cookie++
-	d.names[name] = e
-	d.order = append(d.order, e)
+	d.names.Add(name, i)
 	d.attr.Size.Add(direntSize)
 }
 
 func (d *dir) removeLocked(name string) bool {
-	e := d.names[name]
-	if e == nil {
+	if !d.names.Remove(name) {
 		return false
 	}
-	delete(d.names, name)
-	e.inode = nil
-	d.removed++
 	d.attr.Size.Add(-direntSize)
-	if d.removed > 32 && d.removed > len(d.order)/2 {
-		d.order = slices.DeleteFunc(d.order, func(e *entry) bool { return e.inode == nil })
-		d.removed = 0
-	}
 	return true
 }
 
@@ -248,16 +235,17 @@ func (d *dir) removeLocked(name string) bool {
 func (d *dir) freeTree() {
 	d.mu.Lock()
 	names := d.names
-	d.names, d.order = map[string]*entry{}, nil
+	d.names = Names[*vfs.Inode]{}
 	d.mu.Unlock()
-	for _, e := range names {
-		switch o := e.inode.Ops.(type) {
+	names.From(0, func(_ string, i *vfs.Inode, _ int64) bool {
+		switch o := i.Ops.(type) {
 		case *dir:
 			o.freeTree()
 		case *regular:
 			o.freeAll()
 		}
-	}
+		return true
+	})
 }
 
 // Open implements vfs.InodeOps; a directory is its own file operations.
@@ -289,19 +277,8 @@ func (d *dir) ReadDir(_ *vfs.Caller, f *vfs.File, pos int64, emit func(vfs.DirEn
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	k, _ := slices.BinarySearchFunc(d.order, pos, func(e *entry, pos int64) int {
-		if e.cookie < pos {
-			return -1
-		}
-		return 1
+	d.names.From(pos, func(name string, i *vfs.Inode, pos int64) bool {
+		return emit(vfs.DirEntry{Name: name, Ino: i.Ino, Type: vfs.DirType(i.Attr().Mode.Load()), Next: pos + 1})
 	})
-	for _, e := range d.order[k:] {
-		if e.inode == nil {
-			continue
-		}
-		if !emit(vfs.DirEntry{Name: e.name, Ino: e.inode.Ino, Type: vfs.DirType(e.inode.Attr().Mode.Load()), Next: e.cookie + 1}) {
-			break
-		}
-	}
 	return 0
 }

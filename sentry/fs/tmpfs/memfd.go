@@ -1,6 +1,7 @@
 package tmpfs
 
 import (
+	"hornwork/host/mem"
 	"hornwork/linux"
 	"hornwork/sentry/vfs"
 )
@@ -44,6 +45,32 @@ func NewMemfd(c *vfs.Caller, fs *FS, name string, flags uint32) (*vfs.File, linu
 	return vfs.NewInodeFile(c, i, "/memfd:"+name+" (deleted)", r, linux.O_RDWR|linux.O_LARGEFILE), 0
 }
 
-// NewRegular makes a regular file without a name, as O_TMPFILE does: data for a stacked filesystem. Its Attr is the
-// filesystem's to share.
-func (fs *FS) NewRegular(o *vfs.MakeOptions) (*vfs.Inode, linux.Errno) { return fs.newInode(o, 1) }
+// Fill gives a new regular file its first size bytes from read, which is called for pieces in order and returns
+// fewer bytes than asked only at the end of the source. Pieces without data stay holes.
+func Fill(i *vfs.Inode, size int64, read func(b []byte, off int64) (int, linux.Errno)) linux.Errno {
+	r, ok := i.Ops.(*regular)
+	if !ok {
+		return linux.EINVAL
+	}
+	r.io.Lock()
+	defer r.io.Unlock()
+	r.attr.Size.Store(size)
+	for off := int64(0); off < size; {
+		page := uint64(off) / linux.PageSize
+		rg, errno := r.alloc(page, uint64(size-off+linux.PageMask)/linux.PageSize, mem.NoZero)
+		if errno != 0 {
+			return errno
+		}
+		b := r.fs.mem.Slice(rg)
+		n, errno := read(b[:min(int64(len(b)), size-off)], off)
+		n = max(0, min(n, len(b)))
+		if errno != 0 || n == 0 {
+			r.free([]mem.Range{rg})
+			return errno
+		}
+		clear(b[n:])
+		r.install(page, rg)
+		off += int64(len(b))
+	}
+	return 0
+}

@@ -225,11 +225,11 @@ type node struct {
 	vfs.Inode
 	attr   vfs.Attr
 	fs     *FS
-	xattrs xattrs
+	xattrs Xattrs
 }
 
-// init fills in a new node, whose operations are ops.
-func (n *node) init(fs *FS, ops vfs.InodeOps, o *vfs.MakeOptions, nlink uint32) {
+// initOn fills in a new node, whose operations are ops.
+func (n *node) initOn(fs *FS, sb *vfs.Superblock, ino uint64, ops vfs.InodeOps, o *vfs.MakeOptions, nlink uint32) {
 	n.fs = fs
 	now := vfs.Now()
 	a := &n.attr
@@ -243,7 +243,7 @@ func (n *node) init(fs *FS, ops vfs.InodeOps, o *vfs.MakeOptions, nlink uint32) 
 	a.Mtime.Store(now)
 	a.Ctime.Store(now)
 	a.Btime = now
-	vfs.InitInode(&n.Inode, fs.SB, fs.ino.Add(1), ops, a)
+	vfs.InitInode(&n.Inode, sb, ino, ops, a)
 }
 
 // GetAttr implements vfs.InodeOps: attributes are always current.

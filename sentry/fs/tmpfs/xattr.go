@@ -13,8 +13,8 @@ import (
 // maxXattrBytes bounds what one inode keeps in names and values; ENOSPC beyond, as on a disk.
 const maxXattrBytes = 256 << 10
 
-// xattrs are the extended attributes of an inode.
-type xattrs struct {
+// Xattrs are extended attributes in memory; the zero value has none.
+type Xattrs struct {
 	mu   rank.Mutex[rank.FileData] // guards the fields below
 	m    map[string][]byte
 	size int
@@ -40,13 +40,13 @@ func nodeOf(i *vfs.Inode) *node {
 
 // GetXattr implements vfs.XattrOps.
 func (xattrOps) GetXattr(_ *vfs.Caller, i *vfs.Inode, name string) ([]byte, linux.Errno) {
-	return nodeOf(i).xattrs.get(name)
+	return nodeOf(i).xattrs.Get(name)
 }
 
 // SetXattr implements vfs.XattrOps.
 func (xattrOps) SetXattr(_ *vfs.Caller, i *vfs.Inode, name string, value []byte, flags uint32) linux.Errno {
 	n := nodeOf(i)
-	errno := n.xattrs.set(name, value, flags)
+	errno := n.xattrs.Set(name, value, flags)
 	if errno == 0 {
 		n.attr.TouchChange()
 	}
@@ -55,20 +55,21 @@ func (xattrOps) SetXattr(_ *vfs.Caller, i *vfs.Inode, name string, value []byte,
 
 // ListXattr implements vfs.XattrOps.
 func (xattrOps) ListXattr(_ *vfs.Caller, i *vfs.Inode) ([]string, linux.Errno) {
-	return nodeOf(i).xattrs.list(), 0
+	return nodeOf(i).xattrs.List(), 0
 }
 
 // RemoveXattr implements vfs.XattrOps.
 func (xattrOps) RemoveXattr(_ *vfs.Caller, i *vfs.Inode, name string) linux.Errno {
 	n := nodeOf(i)
-	errno := n.xattrs.remove(name)
+	errno := n.xattrs.Remove(name)
 	if errno == 0 {
 		n.attr.TouchChange()
 	}
 	return errno
 }
 
-func (x *xattrs) get(name string) ([]byte, linux.Errno) {
+// Get returns a value, which the caller does not change; ENODATA.
+func (x *Xattrs) Get(name string) ([]byte, linux.Errno) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	v, ok := x.m[name]
@@ -78,7 +79,8 @@ func (x *xattrs) get(name string) ([]byte, linux.Errno) {
 	return v, 0
 }
 
-func (x *xattrs) set(name string, value []byte, flags uint32) linux.Errno {
+// Set stores a copy of value; flags are XATTR_CREATE and XATTR_REPLACE.
+func (x *Xattrs) Set(name string, value []byte, flags uint32) linux.Errno {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old, ok := x.m[name]
@@ -106,13 +108,15 @@ func (x *xattrs) set(name string, value []byte, flags uint32) linux.Errno {
 	return 0
 }
 
-func (x *xattrs) list() []string {
+// List returns the names in order.
+func (x *Xattrs) List() []string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return slices.Sorted(maps.Keys(x.m))
 }
 
-func (x *xattrs) remove(name string) linux.Errno {
+// Remove takes a name out; ENODATA.
+func (x *Xattrs) Remove(name string) linux.Errno {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	v, ok := x.m[name]
