@@ -70,7 +70,7 @@ func guestOn(t testing.TB, p *Platform, fd int, mem []byte) *guest {
 	if errno != 0 {
 		t.Fatal("NewAddressSpace: ", errno)
 	}
-	g := &guest{t: t, p: p, as: as.(*Space), mem: mem, fd: fd}
+	g := &guest{t: t, p: p, as: as.(*Space), mem: mem, fd: fd, code: 64}
 	t.Cleanup(g.as.Release)
 	g.apply(
 		platform.MapOp{Kind: platform.OpMap, Prot: linux.PROT_READ | linux.PROT_EXEC, FD: int32(fd), Addr: codeAddr, Len: 0x10000, Offset: codeOff},

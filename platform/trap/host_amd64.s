@@ -71,6 +71,13 @@ TEXT ·rdtsc(SB),NOSPLIT,$0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
+// func rdpid() uint32
+TEXT ·rdpid(SB),NOSPLIT,$0-4
+	BYTE $0xf3; BYTE $0x0f; BYTE $0xc7; BYTE $0xf8 // rdpid rax
+	ANDL $0xfff, AX // Linux keeps the node above
+	MOVL AX, ret+0(FP)
+	RET
+
 // func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 TEXT ·cpuid(SB),NOSPLIT,$0-24
 	MOVL leaf+0(FP), AX

@@ -28,6 +28,7 @@ func forkRun(flags uintptr, calls *[7]uintptr, n uintptr, entry uintptr) (pid ui
 func spin(p *uint32, n uint32) uint32
 
 func rdtsc() uint64
+func rdpid() uint32
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 func xgetbv() uint64
 
@@ -35,7 +36,7 @@ func xgetbv() uint64
 type image struct {
 	bytes []byte
 
-	worker, signal, restore, full, exit, syscall, answer uint64
+	worker, signal, restore, full, ready, exit, syscall, answer uint64
 
 	signalNotified uint64 // the address after the notification in stubSignal
 	readyNotified  uint64
@@ -43,12 +44,15 @@ type image struct {
 	published      uint64 // the address after the XCHG that publishes a request
 	resumeLo       uint64 // stubFull to the end of stubRestore: resuming
 	resumeHi       uint64
+	baseInR8       uint64 // in stubRestore: from here to iret r8 is the frame, before it rsp
+	iret           uint64
 	requestLo      uint64 // stubSyscall to the end of stubWait
 	requestHi      uint64
 
 	guestProgram  uint64 // where the guest's filter begins
 	guestLen      uint64
 	mapperProgram uint64 // struct sock_fprog of the mapper's filter
+	baseProgram   uint64 // struct sock_fprog of the zygote's
 }
 
 var syscallInsn = []byte{0x0f, 0x05}
@@ -66,7 +70,7 @@ func newImage() (*image, error) {
 	code := bytes.Clone(unsafe.Slice(*(**byte)(unsafe.Pointer(&begin)), addrEnd()-begin))
 	at := func(a uintptr) uint64 { return textBase + uint64(a-begin) }
 	im := &image{
-		worker: at(addrWorker()), signal: at(addrSignal()), restore: at(addrRestore()), full: at(addrFull()), exit: at(addrExit()),
+		worker: at(addrWorker()), signal: at(addrSignal()), restore: at(addrRestore()), full: at(addrFull()), ready: at(addrReady()), exit: at(addrExit()),
 		syscall: at(addrSyscall()), answer: at(addrAnswer()),
 		resumeLo: at(addrFull()), resumeHi: at(addrExit()),
 		requestLo: at(addrSyscall()), requestHi: at(addrEnd()),
@@ -79,12 +83,15 @@ func newImage() (*image, error) {
 		}
 		return at(from) + uint64(i+len(pattern)), nil
 	}
-	var err [4]error
+	var err [6]error
 	im.signalNotified, err[0] = after(addrSignal(), addrRestore(), syscallInsn)
 	im.readyNotified, err[1] = after(addrReady(), addrFull(), syscallInsn)
 	im.waitNotified, err[2] = after(addrWait(), addrEnd(), syscallInsn)
 	im.published, err[3] = after(addrAnswer(), addrWait(), []byte{0x65, 0x87, 0x04, 0x25})
 	im.published += 4
+	im.baseInR8, err[4] = after(addrRestore(), addrExit(), []byte{0x49, 0x89, 0xe0})
+	im.iret, err[5] = after(addrRestore(), addrExit(), []byte{0x48, 0xcf})
+	im.iret -= 2
 	if e := errors.Join(err[:]...); e != nil {
 		return nil, e
 	}
@@ -110,12 +117,14 @@ func (im *image) appendFilters(code []byte) {
 	}
 	g := guestFilter()
 	im.guestProgram, im.guestLen = put(g), uint64(len(g))
-	m := mapperFilter()
-	prog := put(m)
-	pad()
-	im.mapperProgram = textBase + uint64(len(code))
-	code = binary.LittleEndian.AppendUint64(code, uint64(len(m)))
-	code = binary.LittleEndian.AppendUint64(code, prog)
+	program := func(f []sockFilter) uint64 {
+		a := put(f)
+		pad()
+		code = binary.LittleEndian.AppendUint64(code, uint64(len(f)))
+		code = binary.LittleEndian.AppendUint64(code, a)
+		return textBase + uint64(len(code)) - 16
+	}
+	im.mapperProgram, im.baseProgram = program(mapperFilter()), program(baseFilter())
 	for len(code)%pageSize != 0 {
 		code = append(code, 0xcc)
 	}

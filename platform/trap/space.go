@@ -24,7 +24,7 @@ type Space struct {
 	mapper  *listener
 	addfd   seccompAddFD
 	opsUsed int // of the mapper's pages, at most at one time
-	units   []uint32
+	units   []unit
 	threads int       // areas in use, from threadsBase
 	idle    []*Thread // released by their owners, kept for the next NewThread
 	live    map[*Thread]struct{}
@@ -46,7 +46,7 @@ func (p *Platform) newSpace() (*Space, error) {
 	if errno != 0 {
 		return fail("contexts", errno)
 	}
-	s := &Space{p: p, pidfd: -1, live: map[*Thread]struct{}{}, units: []uint32{u}}
+	s := &Space{p: p, pidfd: -1, live: map[*Thread]struct{}{}, units: []unit{{u, ordMapperOps}}}
 	s.ord = orders{ro: p.ctl.roAt(u, 0), rw: p.ctl.rwAt(u, 0)}
 	t, errno := s.newThreadLocked()
 	if errno != 0 {
@@ -182,6 +182,7 @@ func (s *Space) applyLocked(ops []platform.MapOp) linux.Errno {
 	n := 0
 	for i := range ops {
 		op := &ops[i]
+		s.regionsChanged(op)
 		e := s.mapperEntry(n)
 		n++
 		switch op.Kind {
@@ -292,7 +293,7 @@ func (s *Space) newThreadLocked() (*Thread, linux.Errno) {
 		return nil, errno
 	}
 	t := newThread(s, u, s.threads)
-	s.units = append(s.units, u)
+	s.units = append(s.units, unit{u, pageSize})
 	s.threads++
 	return t, 0
 }
@@ -350,12 +351,8 @@ func (s *Space) reap() {
 
 // abandon gives back the units; no process maps them.
 func (s *Space) abandon() {
-	units := make([]unit, len(s.units))
-	for i, u := range s.units {
-		units[i] = unit{u, pageSize}
-	}
-	units[0].roUsed = uint32(ordMapperOps + s.opsUsed*entrySize)
-	s.p.ctl.release(units)
+	s.units[0].roUsed += uint32(s.opsUsed * entrySize)
+	s.p.ctl.release(s.units)
 	s.units = nil
 }
 

@@ -17,6 +17,13 @@ func (t *Thread) Switch(regs *linux.Regs, how platform.Resume) platform.Event {
 	if t.needFull {
 		how, t.needFull = platform.ResumeFull, false
 	}
+	if t.at == placeFrame && t.deep() {
+		if !t.unwind(regs, how) {
+			t.at = placeGone
+			return platform.Event{Kind: platform.EventGone}
+		}
+		how = platform.ResumeFull
+	}
 	if t.intr.Or(intrRunning)&intrWanted != 0 {
 		return t.interruptedBefore(regs, how)
 	}
@@ -93,6 +100,39 @@ func (t *Thread) resume(regs *linux.Regs, how platform.Resume) bool {
 	return t.l.turn(0)
 }
 
+// deep tells whether little is left of the signal stack. A signal that comes before the stub has restored the
+// guest's registers nests another frame; only from guest code does the kernel start at the top again.
+func (t *Thread) deep() bool {
+	left := t.frameAddr(t.cur) - (t.ctxAddr + pageSize)
+	return left < 4*uint64(t.p.fp.size+1024)
+}
+
+// unwind gets a thread off its signal stack: the handler goes on in stubReady. Interrupt sends no signals
+// meanwhile. *regs become complete.
+func (t *Thread) unwind(regs *linux.Regs, how platform.Resume) bool {
+	f := t.cur
+	if how == platform.ResumeResult && !t.inStub {
+		rax := regs.RAX
+		f.load(regs)
+		regs.RAX = rax
+	}
+	img, errno := t.FPState()
+	if errno != 0 || t.SetFPState(img) != 0 {
+		return false
+	}
+	f.RIP, f.RSP, f.Eflags, f.CS, f.SS, f.FP = t.p.img.ready, t.ctxAddr+ctxSlot, fixedFlags, userCS, userSS, 0
+	for range 64 {
+		if !t.l.turn(0) {
+			return false
+		}
+		if t.l.nb.nr == notifyReady && t.l.nb.ip == t.p.img.readyNotified {
+			t.at, t.inStub = placeNew, false
+			return true
+		}
+	}
+	return false
+}
+
 // fillSlot writes the resume frame and makes it the one that the stub restores from.
 func (t *Thread) fillSlot(regs *linux.Regs) {
 	t.outer, t.outerAddr = t.slot, t.ctxAddr+ctxSlot
@@ -153,7 +193,7 @@ func (t *Thread) event(regs *linux.Regs) (ev platform.Event, again bool) {
 	regs.OrigRAX, regs.RAX = uint64(int64(n.nr)), negative(linux.ENOSYS)
 	regs.RDI, regs.RSI, regs.RDX, regs.R10, regs.R8, regs.R9 = n.args[0], n.args[1], n.args[2], n.args[3], n.args[4], n.args[5]
 	regs.RIP, regs.RSP = n.ip, 0
-	t.sites.count(t, n.ip)
+	t.sites.count(t, regs)
 	return platform.Event{Kind: platform.EventSyscall, Partial: true}, false
 }
 
@@ -179,6 +219,9 @@ func (t *Thread) frameEvent(f *frame, signo int32, regs *linux.Regs) (platform.E
 	}
 	t.cur, t.at, t.inStub = f, placeFrame, false
 	f.load(regs)
+	if signo != linux.SIGTRAP {
+		t.s.leaveTrampoline(f, regs)
+	}
 	info := f.Info
 	ev := platform.Event{Kind: platform.EventTrap, Signo: signo, Code: info.Code, Addr: info.Addr, TrapNo: int32(f.TrapNo), Err: int32(f.Err)}
 	regs.OrigRAX = noSyscall
@@ -209,7 +252,7 @@ func (t *Thread) frameEvent(f *frame, signo int32, regs *linux.Regs) (platform.E
 			return ev, true
 		}
 	case linux.SIGILL:
-		if t.s.emulateSite(t, f, regs) {
+		if t.s.emulateSite(f, regs) {
 			return platform.Event{Kind: platform.EventSyscall}, false
 		}
 	}
@@ -222,33 +265,60 @@ func (t *Thread) interruptEvent(f *frame, regs *linux.Regs) (ev platform.Event, 
 	if t.intr.Load()&intrWanted == 0 {
 		return ev, true // Switch had returned before the signal came
 	}
-	img, rip := t.p.img, f.RIP
-	switch {
+	img, src := t.p.img, f
+	for depth := 0; t.resuming(src.RIP); depth++ {
+		// The guest's registers are on their way from another frame.
+		if src = t.restoring(src); src == nil || depth == 32 {
+			t.at = placeGone
+			return platform.Event{Kind: platform.EventGone}, false
+		}
+	}
+	switch rip := src.RIP; {
 	case rip >= img.signal && rip < img.signalNotified:
 		return ev, true // a handler that has not reported yet: its event comes next
-	case rip >= img.resumeLo && rip < img.resumeHi || rip == img.readyNotified:
-		// Resuming with *regs, from t.outer: start again from there.
-		t.cur, t.at, t.inStub = f, placeFrame, true
 	case rip >= img.syscall && rip < img.published:
-		t.undoRequest(f, regs)
+		t.undoRequest(src, regs)
 	case rip >= img.published && rip < img.requestHi:
-		if atomic.LoadUint32(&t.req.State)&stateReply == 0 {
+		state := atomic.LoadUint32(&t.req.State)
+		if state&stateReply == 0 {
 			return ev, true // published: Switch will see it
 		}
 		// The answer, or the registers of the resume frame, are on their way: *regs is what they are.
-		t.cur, t.at, t.inStub = f, placeFrame, true
-		if t.req.State&0xff == stateReply {
+		if state&0xff == stateReply {
 			t.slot.FP = 0
 		}
 		t.outer, t.outerAddr = t.slot, t.ctxAddr+ctxSlot
 	default:
-		t.cur, t.at, t.inStub = f, placeFrame, false
-		f.load(regs)
-		t.s.leaveTrampoline(t, f, regs)
+		src.load(regs)
+		t.s.leaveTrampoline(src, regs)
 	}
+	t.cur, t.at, t.inStub = f, placeFrame, src != f || src.RIP-textBase < textSize
 	regs.OrigRAX = noSyscall
 	t.needFull = true
 	return platform.Event{Kind: platform.EventInterrupted}, false
+}
+
+// resuming tells whether a thread at rip is about to restore the registers of some frame.
+func (t *Thread) resuming(rip uint64) bool {
+	return rip >= t.p.img.resumeLo && rip < t.p.img.signal || rip >= t.p.img.signalNotified && rip < t.p.img.resumeHi ||
+		rip == t.p.img.readyNotified
+}
+
+// restoring finds the frame that a thread was restoring when the signal with frame f came, and makes it t.outer.
+func (t *Thread) restoring(f *frame) *frame {
+	img, rip := t.p.img, f.RIP
+	switch {
+	case rip == img.readyNotified || rip < img.signal:
+		t.outerAddr = t.ctxAddr + ctxSlot
+	case rip < img.baseInR8:
+		t.outerAddr = f.RSP
+	case rip < img.iret:
+		t.outerAddr = f.R8
+	default:
+		t.outerAddr = f.RSP + 5*8
+	}
+	t.outer = t.frameAt(t.outerAddr)
+	return t.outer
 }
 
 // undoRequest rolls a request that is not published back to the syscall instruction.
@@ -265,7 +335,6 @@ func (t *Thread) undoRequest(f *frame, regs *linux.Regs) {
 		regs.Eflags = q.Flags
 	}
 	regs.RIP = regs.RCX - 2
-	t.cur, t.at, t.inStub = f, placeFrame, true
 	t.outer, t.outerAddr = t.slot, t.ctxAddr+ctxSlot
 	t.slot.FP = 0
 }

@@ -134,6 +134,7 @@ func (t *Thread) attach(fd int) linux.Errno {
 func (t *Thread) Release() {
 	const maxIdle = 16
 	s := t.s
+	t.pair()
 	if t.at != placeGone {
 		t.reset()
 	}
@@ -283,6 +284,7 @@ func (t *Thread) force(val int64) linux.Errno {
 	if t.at == placeGone {
 		return linux.ESRCH
 	}
+	t.pair()
 	from := t.at
 	t.signal()
 	if t.l.pending {

@@ -73,18 +73,20 @@ type Options struct {
 
 // Platform implements platform.Platform.
 type Platform struct {
-	opt     Options
-	img     *image
-	ctl     *control
-	fp      fpLayout
-	spin    spinLimits
-	memFD   int32
-	fds     []int // to close at the end
-	zygote  zygote
-	closed  atomic.Bool
-	stopped sync.WaitGroup
-	reap    chan *Space
-	refill  chan struct{}
+	opt  Options
+	img  *image
+	ctl  *control
+	fp   fpLayout
+	spin spinLimits
+	// spreading counts the threads in SPREAD mode.
+	spreading atomic.Int32
+	memFD     int32
+	fds       []int // to close at the end
+	zygote    zygote
+	closed    atomic.Bool
+	stopped   sync.WaitGroup
+	reap      chan *Space
+	refill    chan struct{}
 
 	mu    rank.Mutex[rank.Platform] // guards pool
 	pool  []*Space

@@ -227,9 +227,10 @@ func TestInterruptStopsALoop(t *testing.T) {
 // TestInterruptIsNeverLost interrupts a thread that makes system calls, at all times: each must be seen, the count of
 // calls must be that of a run without interrupts.
 func TestInterruptIsNeverLost(t *testing.T) {
+	const total = 6000
 	g := newGuest(t)
 	code := g.put(
-		movReg(3, 2000),
+		movReg(3, total),
 		[]byte{0xb8, 110, 0, 0, 0}, insSyscall, // 10
 		[]byte{0x49, 0x01, 0xc4}, // add r12, rax
 		[]byte{0x48, 0xff, 0xcb}, // dec rbx
@@ -239,8 +240,10 @@ func TestInterruptIsNeverLost(t *testing.T) {
 	regs := startRegs(code)
 	stop := make(chan bool)
 	var sent, seen atomic.Int64
+	started := make(chan bool)
 	go func() {
 		defer close(stop)
+		close(started)
 		for seen.Load() >= 0 {
 			if sent.Load() == seen.Load() {
 				sent.Add(1)
@@ -249,6 +252,7 @@ func TestInterruptIsNeverLost(t *testing.T) {
 			runtime.Gosched()
 		}
 	}()
+	<-started
 	how := platform.ResumeFull
 	calls := uint64(0)
 	for {
@@ -275,7 +279,7 @@ func TestInterruptIsNeverLost(t *testing.T) {
 	n := seen.Load()
 	seen.Store(-1)
 	<-stop
-	if calls != 2000 || regs.R12 != 2000*2001/2 {
+	if calls != total || regs.R12 != total*(total+1)/2 {
 		t.Errorf("%d calls, sum %d", calls, regs.R12)
 	}
 	if n == 0 {

@@ -136,6 +136,9 @@ func (p *Platform) zygoteOrders() []entry {
 		unmap(ordersBase+ordersSize, resultsBase),
 		unmap(resultsBase+pageSize, taskMax),
 		{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, 0xffffffff}},
+		// The kernel precomputes for each filter which numbers it always allows, but only those that the filter before
+		// it always allows. One that looks at an argument allows none always: this halves the time to install others.
+		{nr: unix.SYS_SECCOMP, args: [6]uint64{linux.SECCOMP_SET_MODE_FILTER, linux.SECCOMP_FILTER_FLAG_SPEC_ALLOW, p.img.baseProgram}},
 	}
 	// The actions lie behind the orders, in the part that the mapper of an address space would use.
 	data := uint64(ordMapperOps)
