@@ -52,6 +52,9 @@ func loadFrom[T any](m usermem.Memory, addr uint64) (T, linux.Errno) {
 	return *v, errno
 }
 
+// storeTo is Store to memory of another kind. Inlined, it would put every Store's v on the heap.
+//
+//go:noinline
 func storeTo[T any](m usermem.Memory, addr uint64, v T) linux.Errno {
 	_, errno := m.CopyOut(addr, unsafe.Slice((*byte)(unsafe.Pointer(&v)), unsafe.Sizeof(v)))
 	return errno
