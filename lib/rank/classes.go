@@ -6,6 +6,7 @@ type (
 	Dir        struct{} // vfs: a directory's children
 	Mounts     struct{} // vfs: the mount tree of a namespace
 	FilePos    struct{} // vfs: the offset of an open file description
+	Overlay    struct{} // overlay: an inode's layers; held over calls of the layers' filesystems
 	Inode      struct{} // vfs: attributes and data of an inode
 	Remote     struct{} // fs/remote: what an inode has fetched from the gofer; held over requests
 	FileData   struct{} // tmpfs: which pages hold a file's data; taken under MM by faults, so no user copies under it

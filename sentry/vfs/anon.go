@@ -122,3 +122,16 @@ func (o anonOps) Open(c *Caller, i *Inode, p Path, flags uint32) (FileOps, linux
 }
 
 func (anonOps) Forget(*Inode, bool) {}
+
+// NewBareFile makes a File for a filesystem that reads an inode of a layer below it. It holds no references and is
+// never Put: the user calls ops.Release when done.
+func NewBareFile(i *Inode, ops FileOps, flags uint32) *File {
+	d := &Dentry{sb: i.SB, display: namelessText}
+	d.loc.Store(&d.home)
+	d.state.Store(dentryUnhashed)
+	d.inode.Store(i)
+	f := &File{Ops: ops, Path: Path{Dentry: d}}
+	f.flags.Store(flags)
+	f.seekable = ops.Seekable()
+	return f
+}

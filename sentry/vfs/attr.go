@@ -351,3 +351,19 @@ func mountStatFlags(fl uint32) int64 {
 	}
 	return out
 }
+
+// Copy sets a to what from has now.
+func (a *Attr) Copy(from *Attr) {
+	a.Mode.Store(from.Mode.Load())
+	a.UID.Store(from.UID.Load())
+	a.GID.Store(from.GID.Load())
+	a.Nlink.Store(from.Nlink.Load())
+	a.Size.Store(from.Size.Load())
+	a.Rdev.Store(from.Rdev.Load())
+	a.Blocks.Store(from.Blocks.Load())
+	a.Blksize = from.Blksize
+	a.Atime.Store(from.Atime.Load())
+	a.Mtime.Store(from.Mtime.Load())
+	a.Ctime.Store(from.Ctime.Load())
+	a.Btime = from.Btime
+}

@@ -139,3 +139,27 @@ func shrinkTree(d *Dentry) {
 		ch.evict()
 	}
 }
+
+// ShrinkForTest evicts every unused dentry.
+func ShrinkForTest() {
+	for range 64 {
+		clock.mu.Lock()
+		n := clock.n.Load()
+		var list []*Dentry
+		d := clock.hand
+		for range n {
+			list = append(list, d)
+			d = d.clock.next
+		}
+		clock.mu.Unlock()
+		gone := 0
+		for _, d := range list {
+			if d.evict() {
+				gone++
+			}
+		}
+		if gone == 0 {
+			return
+		}
+	}
+}
