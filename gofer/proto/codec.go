@@ -16,7 +16,7 @@ const (
 	MaxHandles = 4096 // of one Close
 	MaxXattr   = 64 << 10
 	MaxEntries = MaxFrame / minEntry
-	minEntry   = attrSize + 8 + 2 + 1 + 2
+	minEntry   = 2 + 1 + 8 + 1 + 8 + 4
 )
 
 // ErrFrame says that bytes are not a message of this protocol.

@@ -1,5 +1,7 @@
 package proto
 
+import "hornwork/linux"
+
 // How each message is laid out: its fields in order.
 
 // kinds says which structures each Op has; Close has no response.
@@ -157,26 +159,47 @@ func (m *Target) fields(c *coder)   { c.text(&m.Target, MaxTarget) }
 func (m *Readdir) fields(c *coder) {
 	m.Ref.fields(c)
 	c.u64(&m.Pos)
+	c.flag(&m.Attrs)
 }
 
-func (e *Entry) fields(c *coder) {
+func (e *Entry) fields(c *coder, attrs bool) {
 	c.name(&e.Name)
-	e.Attr.fields(c)
 	c.u64(&e.Next)
-	c.text(&e.Target, MaxTarget)
+	full := attrs || e.Attr.Mode&linux.S_IFMT == linux.S_IFDIR
+	c.flag(&full)
+	if full {
+		e.Attr.fields(c)
+		c.text(&e.Target, MaxTarget)
+		c.bad = c.bad || !attrs && !e.Full()
+		return
+	}
+	c.u64(&e.Attr.Ino)
+	c.u32(&e.Attr.Mode)
+	if c.decode && (attrs || e.Attr.Mode&^linux.S_IFMT != 0 || !validType(e.Attr.Mode) || e.Attr.Mode == linux.S_IFDIR) {
+		c.bad = true
+	}
 }
+
+// Full says whether an entry of an answer without Attrs has attributes all the same: directories do.
+func (e *Entry) Full() bool { return e.Attr.Mode&linux.S_IFMT == linux.S_IFDIR }
 
 // Size is the number of bytes that the entry takes in a frame.
-func (e *Entry) Size() int { return minEntry - 1 + len(e.Name) + len(e.Target) }
+func (e *Entry) Size(attrs bool) int {
+	if attrs || e.Full() {
+		return 2 + len(e.Name) + 8 + 1 + attrSize + 2 + len(e.Target)
+	}
+	return 2 + len(e.Name) + 8 + 1 + 8 + 4
+}
 
 func (m *Entries) fields(c *coder) {
 	c.u64(&m.Handle)
-	list(c, &m.Entries, MaxEntries, minEntry, func(c *coder, e *Entry) { e.fields(c) })
+	c.flag(&m.Attrs)
+	list(c, &m.Entries, MaxEntries, minEntry, func(c *coder, e *Entry) { e.fields(c, m.Attrs) })
 	c.flag(&m.End)
 }
 
 // EntriesSize is the number of bytes of a response without its entries.
-const EntriesSize = headerSize + 8 + 4 + 1
+const EntriesSize = headerSize + 8 + 1 + 4 + 1
 
 func (m *Statfs) fields(c *coder) { m.Ref.fields(c) }
 

@@ -197,12 +197,15 @@ type Target struct{ Target string }
 type Readdir struct {
 	Ref Ref
 	Pos uint64
+	// Attrs asks for attributes and link targets too. Without them the gofer need not look at each file, which
+	// makes it ten times faster: find(1) wants no more.
+	Attrs bool
 }
 
 // Entry is one entry of a directory, without "." and "..".
 type Entry struct {
 	Name   string
-	Attr   Attr
+	Attr   Attr   // without Attrs only Ino and the type in Mode, except for directories
 	Next   uint64 // the position after it
 	Target string // of a symbolic link
 }
@@ -210,6 +213,7 @@ type Entry struct {
 // Entries answers Readdir. Handle is the directory's.
 type Entries struct {
 	Handle  uint64
+	Attrs   bool // as it was asked
 	Entries []Entry
 	End     bool
 }

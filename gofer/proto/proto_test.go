@@ -158,6 +158,21 @@ func FuzzDecodeRequest(f *testing.F) {
 	})
 }
 
+func TestListingWithoutAttributes(t *testing.T) {
+	want := &Entries{Handle: 3, Entries: []Entry{
+		{Name: "a", Attr: Attr{Ino: 1, Mode: linux.S_IFDIR | 0o755, Size: 7}, Next: 9}, {Name: "b", Attr: Attr{Ino: 2, Mode: linux.S_IFLNK}, Next: 10},
+	}, End: true}
+	size := EntriesSize
+	for i := range want.Entries {
+		size += want.Entries[i].Size(false)
+	}
+	b, err := EncodeResponse(nil, OpReaddir, want)
+	got := &Entries{}
+	if _, derr := DecodeResponse(b, OpReaddir, got); err != nil || derr != nil || !reflect.DeepEqual(got, want) || len(b) != size {
+		t.Errorf("%+v %v %v, %d bytes, want %d", got, err, derr, len(b), size)
+	}
+}
+
 func FuzzDecodeResponse(f *testing.F) {
 	var n uint64
 	for op := Op(1); op < opEnd; op++ {

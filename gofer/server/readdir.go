@@ -33,7 +33,7 @@ func (c *session) readdir(m *proto.Readdir) (proto.Response, linux.Errno) {
 		return nil, errno
 	}
 	defer c.put(&o)
-	r := &proto.Entries{}
+	r := &proto.Entries{Attrs: m.Attrs}
 	if r.Handle, errno = c.handleOf(&o); errno != 0 {
 		return nil, errno
 	}
@@ -105,10 +105,10 @@ func (c *session) fillEntries(r *proto.Entries) linux.Errno {
 			e.Attr.Ino = binary.LittleEndian.Uint64(b)
 			typ := b[18]
 			b = b[reclen:]
-			if !proto.ValidName(e.Name) || !c.describe(&e, typ) {
+			if !proto.ValidName(e.Name) || !c.describe(&e, typ, r.Attrs) {
 				continue
 			}
-			if size += e.Size(); size > proto.MaxFrame {
+			if size += e.Size(r.Attrs); size > proto.MaxFrame {
 				return 0 // the client comes back with the position of the last entry that fitted
 			}
 			r.Entries = append(r.Entries, e)
@@ -117,24 +117,31 @@ func (c *session) fillEntries(r *proto.Entries) linux.Errno {
 	}
 }
 
-// describe adds the attributes, and says whether the entry is still there.
-func (c *session) describe(e *proto.Entry, typ uint8) bool {
-	var st linux.Statx
-	switch errno := statx(c.stream.fd, e.Name, &st); errno {
-	case 0:
-		setAttr(&e.Attr, &st)
-	case linux.ENOENT:
-		return false
-	default:
-		// A directory that may be listed but not searched: number and type are all there is.
-		e.Attr.Mode = linux.S_IFREG
-		switch typ {
-		case linux.DT_FIFO, linux.DT_CHR, linux.DT_DIR, linux.DT_BLK, linux.DT_LNK, linux.DT_SOCK:
-			e.Attr.Mode = uint32(typ) << 12
-		}
-		e.Attr.Dev = c.stream.dev
+// describe adds what is known of the entry, and says whether it is still there.
+func (c *session) describe(e *proto.Entry, typ uint8, attrs bool) bool {
+	e.Attr.Mode = linux.S_IFREG
+	switch typ {
+	case linux.DT_FIFO, linux.DT_CHR, linux.DT_DIR, linux.DT_BLK, linux.DT_LNK, linux.DT_SOCK:
+		e.Attr.Mode = uint32(typ) << 12
+	}
+	// Whoever lists directories mostly goes down into them next: their attributes save a request each.
+	attrs = attrs || typ == linux.DT_DIR
+	if !attrs && typ != linux.DT_UNKNOWN {
 		return true
 	}
+	var st linux.Statx
+	switch errno := statx(c.stream.fd, e.Name, &st); {
+	case errno == linux.ENOENT:
+		return false
+	case errno != 0:
+		// A directory that may be listed but not searched: number and type are all there is.
+		e.Attr.Dev = c.stream.dev
+		return true
+	case !attrs && st.Mode&linux.S_IFMT != linux.S_IFDIR:
+		e.Attr.Mode = uint32(st.Mode) & linux.S_IFMT
+		return true
+	}
+	setAttr(&e.Attr, &st)
 	if e.Attr.Mode&linux.S_IFMT == linux.S_IFLNK {
 		e.Target, _ = readlinkAt(c.stream.fd, e.Name) // empty: the sentry asks again when it follows
 	}

@@ -21,11 +21,14 @@ type dirNode struct {
 	asks    atomic.Int32            // single lookups so far
 }
 
-// After askLimit single lookups a directory of at most listSize bytes is read as a whole: that answers the
-// rest, names that do not exist among them (programs search for headers and modules in many directories).
+// After askLimit single lookups a directory of at most listSize bytes is listed: that answers the rest, names
+// that do not exist among them (programs search for headers and modules in many directories). A listing gets
+// attributes when entries have been looked up as often as makes that cheaper than one request for each.
 const (
-	askLimit = 8
+	askLimit = 4
 	listSize = 64 << 10
+	// A request takes as long as the gofer needs to look at some ten entries.
+	entriesPerRequest = 16
 )
 
 // Lookup finds one entry.
@@ -58,7 +61,7 @@ func (d *dirNode) known(name string) (i *vfs.Inode, known bool) {
 			return nil, false
 		}
 		var errno linux.Errno
-		if l, errno = d.list(); errno != 0 {
+		if l, errno = d.list(false); errno != 0 {
 			d.asks.Store(-1 << 20) // not soon again
 			return nil, false
 		}
@@ -66,6 +69,18 @@ func (d *dirNode) known(name string) (i *vfs.Inode, known bool) {
 	e := l.find(name)
 	if e == nil {
 		return nil, true
+	}
+	if !l.attrs && !e.Full() {
+		if int(l.hits.Add(1)) <= 1+len(l.entries)/entriesPerRequest {
+			return nil, false
+		}
+		full, errno := d.list(true)
+		if errno != 0 {
+			return nil, false
+		}
+		if e = full.find(name); e == nil {
+			return nil, false // it has just gone
+		}
 	}
 	if e.Attr.Mode&0o7777 == 0 && e.Attr.Nlink == 0 {
 		return nil, false // the gofer could list but not look at it: let it say why
@@ -354,7 +369,7 @@ func (d *dirNode) Open(*vfs.Caller, *vfs.Inode, vfs.Path, uint32) (vfs.FileOps, 
 // ReadDir emits entries; position n+2 is the n-th of the listing.
 func (o *openDir) ReadDir(c *vfs.Caller, f *vfs.File, pos int64, emit func(vfs.DirEntry) bool) linux.Errno {
 	if o.list == nil || pos == 0 {
-		l, errno := o.d.list()
+		l, errno := o.d.list(false)
 		if errno != 0 {
 			return errno
 		}
@@ -366,7 +381,11 @@ func (o *openDir) ReadDir(c *vfs.Caller, f *vfs.File, pos int64, emit func(vfs.D
 	}
 	for k := pos - 2; k >= 0 && k < int64(len(o.list.entries)); k++ {
 		e := &o.list.entries[k]
-		if !emit(vfs.DirEntry{Name: e.Name, Ino: o.d.fs.ino(e.Attr.Dev, e.Attr.Ino), Type: uint8(e.Attr.Mode & linux.S_IFMT >> 12), Next: k + 3}) {
+		dev := e.Attr.Dev
+		if !o.list.attrs && !e.Full() {
+			dev = o.d.host.dev
+		}
+		if !emit(vfs.DirEntry{Name: e.Name, Ino: o.d.fs.ino(dev, e.Attr.Ino), Type: uint8(e.Attr.Mode & linux.S_IFMT >> 12), Next: k + 3}) {
 			break
 		}
 	}

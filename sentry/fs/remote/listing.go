@@ -1,6 +1,8 @@
 package remote
 
 import (
+	"sync/atomic"
+
 	"hornwork/gofer/proto"
 	"hornwork/linux"
 )
@@ -9,6 +11,8 @@ import (
 type listing struct {
 	entries []proto.Entry
 	index   map[string]int32
+	attrs   bool         // the entries have attributes; else only numbers and types
+	hits    atomic.Int32 // lookups of entries whose attributes were missing
 }
 
 const (
@@ -29,20 +33,23 @@ func (l *listing) find(name string) *proto.Entry {
 
 // fetch reads the whole directory from the gofer, on one channel, since the gofer keeps the directory open
 // between the parts for a channel.
-func (d *dirNode) fetch() (*listing, linux.Errno) {
+func (d *dirNode) fetch(attrs bool) (*listing, linux.Errno) {
 	cl := d.fs.cl
 	if cl.dead.Load() {
 		return nil, linux.EIO
 	}
 	ch := <-cl.free
 	defer func() { cl.free <- ch }()
-	l := &listing{}
+	l := &listing{attrs: attrs}
 	for pos := uint64(0); ; {
 		var r proto.Entries
-		if errno := cl.callOn(ch, &proto.Readdir{Ref: d.ref(), Pos: pos}, &r, nil); errno != 0 {
+		if errno := cl.callOn(ch, &proto.Readdir{Ref: d.ref(), Pos: pos, Attrs: attrs}, &r, nil); errno != 0 {
 			return nil, errno
 		}
 		d.adopt(r.Handle)
+		if r.Attrs != attrs {
+			return nil, cl.broken()
+		}
 		if len(l.entries)+len(r.Entries) > maxListing {
 			return nil, linux.ENOMEM
 		}
@@ -66,21 +73,22 @@ func (l *listing) makeIndex() {
 	}
 }
 
-// list returns the directory's entries: in CacheImmutable those that are known already.
-func (d *dirNode) list() (*listing, linux.Errno) {
+// list returns the directory's entries: in CacheImmutable those that are known already. attrs asks for their
+// attributes too.
+func (d *dirNode) list(attrs bool) (*listing, linux.Errno) {
 	if !d.fs.immutable() {
-		return d.fetch()
+		return d.fetch(attrs)
 	}
-	if l := d.listing.Load(); l != nil {
+	if l := d.listing.Load(); l != nil && (l.attrs || !attrs) {
 		return l, 0
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l := d.listing.Load(); l != nil {
+	if l := d.listing.Load(); l != nil && (l.attrs || !attrs) {
 		return l, 0
 	}
 	seq := d.changes.Load()
-	l, errno := d.fetch()
+	l, errno := d.fetch(attrs)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -100,12 +108,14 @@ type listingRing struct {
 func (fs *fsys) keepListing(d *dirNode, l *listing, seq uint64) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	d.listing.Store(l)
+	r := &fs.listings
+	if old := d.listing.Swap(l); old != nil {
+		r.entries -= len(old.entries) + 1
+	}
 	if d.changes.Load() != seq {
 		d.listing.Store(nil)
 		return
 	}
-	r := &fs.listings
 	r.dirs = append(r.dirs, d)
 	r.entries += len(l.entries) + 1
 	for len(r.dirs) > 1 && (r.entries > maxListed || len(r.dirs) > maxListed) {

@@ -63,7 +63,11 @@ func openRoot(t testing.TB, dir string) int32 {
 
 func mount(t testing.TB, dir string, readOnly bool, cache remote.Cache) *world {
 	t.Helper()
-	cl := dial(t, server.Root{FD: openRoot(t, dir), ReadOnly: readOnly})
+	return mountClient(t, dial(t, server.Root{FD: openRoot(t, dir), ReadOnly: readOnly}), dir, cache)
+}
+
+func mountClient(t testing.TB, cl *remote.Client, dir string, cache remote.Cache) *world {
+	t.Helper()
 	sb, err := remote.New(cl, remote.Options{Cache: cache})
 	if err != nil {
 		t.Fatal(err)
