@@ -37,13 +37,14 @@ type controller struct {
 	endOnce  sync.Once
 	zygote   int
 	initFP   []byte
+	orders   *orderBook
 }
 
 // stuckAfter is how long an errand takes before the watchdog looks whether the stub died.
 const stuckAfter = 100 * time.Millisecond
 
-func startController() (*controller, error) {
-	c := &controller{requests: make(chan *request), ended: make(chan struct{})}
+func startController(orders *orderBook) (*controller, error) {
+	c := &controller{orders: orders, requests: make(chan *request), ended: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the host ends the stubs with this thread
@@ -113,38 +114,17 @@ func (c *controller) cloneSpace(s *space) linux.Errno {
 	}
 	// It was attached with its birth, and starts with a SIGSTOP.
 	if _, st, errno := wait(int(pid), wAll|wNoThread); errno != 0 || !stopped(st) {
+		return linux.EAGAIN // somebody killed it
+	}
+	_, errno = c.inject(nil, int(pid), textAddr, textInject, linux.SYS_MMAP, ordersAddr, pageSize, linux.PROT_READ,
+		linux.MAP_SHARED|linux.MAP_FIXED, uint64(c.orders.fd), uint64(s.index)*pageSize)
+	if errno != 0 {
+		kill(int(pid))
+		wait(int(pid), wAll)
 		return linux.EAGAIN
 	}
 	s.pid = int(pid)
 	return 0
-}
-
-// runOrders has the helper make mapping calls, all in one go.
-func (c *controller) runOrders(r *request) linux.Errno {
-	s := r.space
-	if r.n == 1 {
-		o := &r.orders[0]
-		_, errno := c.inject(s, s.pid, textAddr, textInject, o[0], o[1:]...)
-		return errno
-	}
-	addr := uintptr(ordersAddr)
-	for i := range r.orders[:r.n] {
-		for _, w := range r.orders[i] {
-			if errno := ptrace(ptPokeData, s.pid, addr, uintptr(w)); errno != 0 {
-				return linux.ESRCH
-			}
-			addr += 8
-		}
-	}
-	regs := stubRegs(textAddr + textBatch)
-	regs.RBX, regs.R12 = ordersAddr, uint64(addr)
-	if errno := c.run(s, s.pid, &regs); errno != 0 {
-		return errno
-	}
-	if regs.RBX == uint64(addr) {
-		return 0
-	}
-	return resultErrno(regs.RAX)
 }
 
 // inject makes pid, which is stopped, do one system call at an entry of the stub's text.
@@ -162,6 +142,41 @@ func (c *controller) inject(s *space, pid int, text, entry, nr uint64, args ...u
 	return regs.RAX, resultErrno(regs.RAX)
 }
 
+// runOrders has the helper make the mapping calls of r, all in one go.
+func (c *controller) runOrders(r *request) linux.Errno {
+	regs := r.prepare()
+	if errno := c.run(r.space, r.space.pid, &regs); errno != 0 {
+		return errno
+	}
+	return r.result(&regs)
+}
+
+// prepare gives the registers with which a thread of the stub performs r, and writes the orders if there are more
+// than registers can hold.
+func (r *request) prepare() linux.Regs {
+	if r.n == 1 {
+		o := &r.orders[0]
+		regs := stubRegs(textAddr + textInject)
+		regs.RAX, regs.RDI, regs.RSI, regs.RDX, regs.R10, regs.R8, regs.R9 = o[0], o[1], o[2], o[3], o[4], o[5], o[6]
+		return regs
+	}
+	page := r.space.orders
+	for i := range r.orders[:r.n] {
+		copy(page[i*orderWords:], r.orders[i][:])
+	}
+	regs := stubRegs(textAddr + textBatch)
+	regs.RBX, regs.R12 = ordersAddr, ordersAddr+uint64(r.n)*8*orderWords
+	return regs
+}
+
+// result reads from the registers how r ended.
+func (r *request) result(regs *linux.Regs) linux.Errno {
+	if r.n > 1 && regs.RBX == regs.R12 {
+		return 0
+	}
+	return resultErrno(regs.RAX)
+}
+
 func resultErrno(rax uint64) linux.Errno {
 	if rax > ^uint64(4095) {
 		return linux.Errno(-rax)
@@ -173,42 +188,64 @@ func stubRegs(rip uint64) linux.Regs {
 	return linux.Regs{RIP: rip, CS: userCS, SS: userSS, Eflags: 0x202, OrigRAX: ^uint64(0)}
 }
 
-// run lets pid go on with regs until the breakpoint that ends every piece of the stub's text.
-// It fails with ESRCH if pid died.
+// run is drive for a thread of the controller's own. It fails with ESRCH if pid died.
 func (c *controller) run(s *space, pid int, regs *linux.Regs) linux.Errno {
-	entry := regs.RIP &^ (pageSize - 1)
-	if setRegs(pid, regs) != 0 {
-		return linux.ESRCH
-	}
 	if s != nil {
 		w := time.AfterFunc(stuckAfter, s.reapThreads)
 		defer w.Stop()
 	}
+	switch drive(pid, regs) {
+	case driveDone:
+		return 0
+	case driveDied:
+		if s != nil {
+			s.reaped.Store(true)
+		}
+	case driveFault:
+		// Its text or orders are not there any more, or somebody on the host plays with it.
+		kill(pid)
+	}
+	return linux.ESRCH
+}
+
+// How drive ends.
+const (
+	driveDone  = iota
+	driveDied  // its exit status was taken
+	driveLost  // it cannot be reached: it is dying
+	driveFault // it stopped at an exception
+)
+
+// drive lets tid, which is stopped and traced by this host thread, go on with regs in the stub's text until the
+// breakpoint that ends every piece of that.
+func drive(tid int, regs *linux.Regs) int {
+	entry := regs.RIP &^ (pageSize - 1)
+	if setRegs(tid, regs) != 0 {
+		return driveLost
+	}
 	for {
-		if ptrace(ptCont, pid, 0, 0) != 0 {
-			return linux.ESRCH
+		if ptrace(ptCont, tid, 0, 0) != 0 {
+			return driveLost
 		}
-		_, st, errno := wait(pid, wAll|wNoThread)
-		if errno != 0 || !stopped(st) {
-			if errno == 0 && s != nil {
-				s.reaped.Store(true)
-			}
-			return linux.ESRCH
+		_, st, errno := wait(tid, wAll|wNoThread)
+		if errno != 0 {
+			return driveLost
 		}
-		if errno := getRegs(pid, regs); errno != 0 {
-			return linux.ESRCH
+		if !stopped(st) {
+			return driveDied
+		}
+		if getRegs(tid, regs) != 0 {
+			return driveLost
 		}
 		switch stopSignal(st) {
 		case linux.SIGTRAP:
-			if st>>16 == 0 && regs.RIP&^(pageSize-1) == entry && regs.OrigRAX != linux.SYS_PAUSE {
-				return 0
+			if st>>16 == 0 && regs.RIP&^(pageSize-1) == entry {
+				return driveDone
 			}
 		case linux.SIGSEGV, linux.SIGBUS, linux.SIGILL, linux.SIGSYS:
-			// Its text or orders are not there any more, or somebody on the host plays with it.
-			kill(pid)
-			return linux.ESRCH
+			return driveFault
 		}
-		// A signal from elsewhere: swallowed.
+		// A signal from elsewhere: swallowed. Interrupt's leaves its mark in thread.pending.
 	}
 }
 
@@ -288,10 +325,8 @@ func (c *controller) setUpZygote(pid, fd int, gadget []byte) error {
 		{first, "PR_SET_NO_NEW_PRIVS", []uint64{linux.SYS_PRCTL, linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0}},
 		{first, "mapping the text", []uint64{linux.SYS_MMAP, textAddr, pageSize, linux.PROT_READ | linux.PROT_EXEC,
 			linux.MAP_SHARED | linux.MAP_FIXED, uint64(fd), 0}},
-		{first, "mapping the orders", []uint64{linux.SYS_MMAP, ordersAddr, pageSize, linux.PROT_READ,
-			linux.MAP_PRIVATE | linux.MAP_FIXED, uint64(fd), 0}},
 		{textAddr, "the seccomp filter", []uint64{linux.SYS_SECCOMP, 1, 0, prog}},
-		{textAddr, "unmapping the sentry (are system mappings sealed?)", []uint64{linux.SYS_MUNMAP, 0, ordersAddr}},
+		{textAddr, "unmapping the sentry (are system mappings sealed?)", []uint64{linux.SYS_MUNMAP, 0, textAddr}},
 	} {
 		if err := call(s.text, s.what, s.args[0], s.args[1:]...); err != nil {
 			return err

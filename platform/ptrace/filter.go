@@ -52,14 +52,14 @@ func stubFilter() []bpfInsn {
 		f = append(f, body...)
 	}
 	allow, refuse := bpfInsn{bpfReturn, 0, 0, retAllow}, bpfInsn{bpfReturn, 0, 0, retKill}
-	// below returns instructions that go on if the address in argument 0 is below userHi.
+	// below returns instructions that go on if the address in argument 0 is below the stub's text.
 	below := func() []bpfInsn {
 		return []bpfInsn{
 			{bpfLoad, 0, 0, dataArg + 4},
-			{bpfJGE, 0, 4, userHi >> 32}, // less: on
-			{bpfJGT, 2, 0, userHi >> 32}, // more: refuse
+			{bpfJGE, 0, 4, textAddr >> 32}, // less: on
+			{bpfJGT, 2, 0, textAddr >> 32}, // more: refuse
 			{bpfLoad, 0, 0, dataArg},
-			{bpfJGE, 0, 1, userHi & 0xffffffff},
+			{bpfJGE, 0, 1, textAddr & 0xffffffff},
 			refuse,
 		}
 	}

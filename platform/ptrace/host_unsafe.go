@@ -9,7 +9,6 @@ import (
 
 // Requests, options and codes of ptrace(2). They belong to the host, not to the guests' ABI.
 const (
-	ptPokeData       = 5
 	ptPokeUser       = 6
 	ptCont           = 7
 	ptGetRegs        = 12
@@ -195,6 +194,9 @@ func memfdWith(name string, b []byte) (int, error) {
 	if e != 0 {
 		return -1, e
 	}
+	if len(b) == 0 {
+		return int(fd), nil
+	}
 	if _, err := syscall.Pwrite(int(fd), b, 0); err != nil {
 		syscall.Close(int(fd))
 		return -1, err
@@ -233,5 +235,8 @@ func reapDead(tid int) {
 	const pPID, wExited = 1, 4
 	syscall.RawSyscall6(syscall.SYS_WAITID, pPID, uintptr(tid), 0, wExited|wNoHang|wAll, 0, 0)
 }
+
+// words is b, which is aligned, as words.
+func words(b []byte) []uint64 { return unsafe.Slice((*uint64)(unsafe.Pointer(&b[0])), len(b)/8) }
 
 func addrOf(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(&b[0]))) }

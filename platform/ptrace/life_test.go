@@ -330,3 +330,34 @@ func BenchmarkNewAddressSpace(b *testing.B) {
 		as.Release()
 	}
 }
+
+func BenchmarkApply(b *testing.B) {
+	p, err := New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	fd, err := memfdWith("bench", make([]byte, 64*pageSize))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			as, _ := p.NewAddressSpace()
+			th, _ := as.NewThread()
+			defer as.Release()
+			defer th.Release()
+			r := linux.Regs{RIP: textAddr}
+			th.Switch(&r, platform.ResumeFull)
+			var ops []platform.MapOp
+			for i := range uint64(n) {
+				ops = append(ops, platform.MapOp{Prot: linux.PROT_READ, FD: int32(fd), Addr: 0x400000 + i*pageSize*2, Len: pageSize})
+			}
+			for b.Loop() {
+				if errno := as.Apply(ops); errno != 0 {
+					b.Fatal(errno)
+				}
+			}
+		})
+	}
+}

@@ -5,32 +5,38 @@
 //
 // New forks the sentry once, without exec, into the zygote. The zygote shares the sentry's descriptor
 // table (CLONE_FILES, which an exec would undo), so that MapOp.FD means the same file on both sides
-// without passing or caching descriptors. It unmaps everything, the host's vdso included, but two pages at
-// the top of the address space: the text of stub.go and a read-only page of orders. An address space is a
-// clone of the zygote. Its first thread, the helper, never runs guest code: it makes the mapping calls and
-// the threads. Each guest thread is one more host thread of that process.
+// without passing or caching descriptors. It unmaps everything, the host's vdso included, but a page at the
+// top of the address space: the text of stub.go. An address space is a clone of the zygote, with a page of
+// its own for orders, read-only there. Its first thread, the helper, never runs guest code: it makes
+// the threads, and the mapping calls for callers that trace no thread of the space. Each guest thread is one more
+// host thread of that process.
+//
+// Call New before the jail's filter is set: what the zygote does to itself needs calls that a sentry does not.
+// If somebody kills the zygote after that, new address spaces fail with EAGAIN.
 //
 // # Who traces whom
 //
 // The host accepts ptrace requests only from the thread that attached. One goroutine, the controller, is
-// locked to its thread and traces the zygote and the helpers. A guest thread is attached by the goroutine
-// that first calls its Switch, which stays locked to its operating system thread until Release; Switch,
-// FPState, SetFPState, CPUTime and Release must be called by that goroutine from then on. If it exits
-// without Release, the Go runtime ends its thread, and the host kills the stub with it (PTRACE_O_EXITKILL).
+// locked to its thread and traces the zygote and the helpers; address spaces send it errands. A guest
+// thread is attached by the goroutine that first calls its Switch, which stays locked to its operating system
+// thread until Release; Switch, FPState, SetFPState and Release must be called by that goroutine from then
+// on. If it exits without Release, the Go runtime ends its thread, and the host kills the stub with
+// it (PTRACE_O_EXITKILL).
 //
 // # What keeps a guest in
 //
 // A guest thread only ever runs by PTRACE_SYSEMU: none of its system calls reaches the host's table,
-// whichever instruction and whatever place made it, stub text included. The helper runs natively, but only
-// stub text, with registers that the sentry chose, no stack, and orders in a page that the guest cannot
-// write. Behind that stands a seccomp filter with the few calls that the helper needs (filter.go).
+// whichever instruction and whatever place made it, stub text included. The helper, and a guest thread whose
+// sentry goroutine changes mappings, run natively, but only stub text, with registers that the sentry chose,
+// no stack, and orders in a page that the guest cannot write. Behind that stands a seccomp filter with
+// the few calls that the stub needs (filter.go).
 //
 // # Host calls of the sentry
 //
-// ptrace, wait4, tgkill, kill, gettid, clock_gettime, process_vm_readv (to decode a faulting instruction;
-// its failure is no error); while New runs also clone, memfd_create, ftruncate, pwrite64, mmap, munmap, close,
-// prlimit64 and rt_sigaction (SA_NOCLDSTOP for SIGCHLD: stops of tracees must not signal the sentry).
-// In the zygote before the filter: prctl, rt_sigaction, rt_sigprocmask, setrlimit, mmap, munmap.
+// ptrace, wait4, waitid, tgkill, kill, gettid, clock_gettime, and process_vm_readv (to decode a faulting
+// instruction; its failure is no error). While New runs also clone, memfd_create, ftruncate, pwrite64, mmap, munmap,
+// close, and rt_sigaction (SA_NOCLDSTOP for SIGCHLD: stops of tracees must not signal the sentry).
+// In the zygote before its filter: prctl, seccomp, rt_sigaction, rt_sigprocmask, setrlimit, mmap, munmap.
 //
 // Needs Linux 5.3 (PTRACE_GET_SYSCALL_INFO).
 package ptrace
@@ -55,7 +61,8 @@ const (
 
 // Platform is the ptrace platform. It implements platform.Platform.
 type Platform struct {
-	ctl *controller
+	ctl    *controller
+	orders *orderBook
 	// initFP is the XSAVE image that a program starts with.
 	initFP []byte
 
@@ -72,8 +79,14 @@ func New() (*Platform, error) {
 		return nil, fmt.Errorf("ptrace: setting SA_NOCLDSTOP for SIGCHLD: %w", err)
 	}
 	p := &Platform{spaces: map[*space]struct{}{}}
-	ctl, err := startController()
+	orders, err := newOrderBook()
 	if err != nil {
+		return nil, fmt.Errorf("ptrace: %w", err)
+	}
+	p.orders = orders
+	ctl, err := startController(orders)
+	if err != nil {
+		orders.close()
 		return nil, fmt.Errorf("ptrace: starting the stub: %w", err)
 	}
 	p.ctl = ctl
@@ -92,9 +105,13 @@ func (p *Platform) FPSize() int { return len(p.initFP) }
 
 // NewAddressSpace clones the zygote.
 func (p *Platform) NewAddressSpace() (platform.AddressSpace, linux.Errno) {
-	s := &space{p: p}
-	errno := p.ctl.do(&request{kind: makeSpace, space: s, done: make(chan linux.Errno, 1)})
+	index, errno := p.orders.take()
 	if errno != 0 {
+		return nil, errno
+	}
+	s := &space{p: p, index: index, orders: p.orders.page(index)}
+	if errno := p.ctl.do(&request{kind: makeSpace, space: s, done: make(chan linux.Errno, 1)}); errno != 0 {
+		p.orders.put(index)
 		return nil, errno
 	}
 	p.mu.Lock()
@@ -120,6 +137,7 @@ func (p *Platform) forget(s *space) {
 // Close kills every stub. Threads that are in Switch return EventGone.
 func (p *Platform) Close() {
 	p.mu.Lock()
+	again := p.closed
 	p.closed = true
 	var left []*space
 	for s := range p.spaces {
@@ -130,4 +148,7 @@ func (p *Platform) Close() {
 		s.Release()
 	}
 	p.ctl.stop()
+	if !again {
+		p.orders.close()
+	}
 }

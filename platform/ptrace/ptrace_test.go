@@ -187,7 +187,7 @@ func TestStubHoldsNothingButItsPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if !strings.HasPrefix(line, "7fffffffd000-7fffffffe000 r--p") && !strings.HasPrefix(line, "7fffffffe000-7ffffffff000 r-xs") &&
+		if !strings.HasPrefix(line, "7fffffffd000-7fffffffe000 r--s") && !strings.HasPrefix(line, "7fffffffe000-7ffffffff000 r-xs") &&
 			!strings.HasPrefix(line, "ffffffffff600000") {
 			t.Error("mapped:", line)
 		}

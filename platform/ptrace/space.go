@@ -12,13 +12,16 @@ import (
 
 // space is an address space: one stub process.
 type space struct {
-	p   *Platform
-	pid int
+	p      *Platform
+	pid    int
+	index  int      // of its page in the order book
+	orders []uint64 // that page
 
 	mu       rank.Mutex[rank.Platform] // serialises errands; guards the fields below
 	req      *request
 	parked   []int // threads of the stub that nobody uses
 	released bool
+	tracees  map[int]*thread // attached threads, by the host thread that traces them
 
 	threadsMu rank.Mutex[rank.Platform] // taken inside mu, also while an errand hangs; guards tids
 	tids      []int                     // threads that are traced, or may be
@@ -35,7 +38,7 @@ func (s *space) HostPID() int { return s.pid }
 // TextChanged does nothing: this platform patches no code.
 func (s *space) TextChanged(addr, length uint64) {}
 
-// Apply implements platform.AddressSpace. The helper performs up to maxOrders operations per errand.
+// Apply implements platform.AddressSpace.
 func (s *space) Apply(ops []platform.MapOp) linux.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,12 +57,31 @@ func (s *space) Apply(ops []platform.MapOp) linux.Errno {
 			}
 		}
 		r.kind, r.n = applyOrders, n
-		if errno := s.p.ctl.do(r); errno != 0 {
+		if errno := s.perform(r); errno != 0 {
 			return errno
 		}
 		ops = ops[n:]
 	}
 	return 0
+}
+
+// perform has the orders of r done: by the caller's own guest thread, if the calling goroutine traces one that is
+// stopped, which saves the way to the controller; else by the helper. A guest thread is as good as the
+// helper there: it is in the stub's text, with the sentry's registers, and back in a stop before the guest goes on.
+func (s *space) perform(r *request) linux.Errno {
+	if t := s.tracees[gettid()]; t != nil && !t.gone {
+		regs := r.prepare()
+		switch drive(t.tid, &regs) {
+		case driveDone:
+			return r.result(&regs)
+		case driveDied, driveLost:
+			t.lose()
+			return linux.ESRCH
+		}
+		// The guest may have taken away its right to read the orders, by protection keys. Orders can be
+		// repeated, and the guest's registers are all set at the next Switch.
+	}
+	return s.p.ctl.do(r)
 }
 
 // encodeOrder writes the system call of op.
@@ -111,6 +133,24 @@ func (s *space) NewThread() (platform.Thread, linux.Errno) {
 	return t, 0
 }
 
+// attached and detached keep the map of who traces whom.
+func (s *space) attached(t *thread) {
+	s.mu.Lock()
+	if s.tracees == nil {
+		s.tracees = map[int]*thread{}
+	}
+	s.tracees[t.tracer] = t
+	s.mu.Unlock()
+}
+
+func (s *space) detached(t *thread) {
+	s.mu.Lock()
+	if s.tracees[t.tracer] == t {
+		delete(s.tracees, t.tracer)
+	}
+	s.mu.Unlock()
+}
+
 // park takes back the host thread of a released guest thread, which nobody traces any more.
 func (s *space) park(tid int) {
 	s.threadsMu.Lock()
@@ -144,6 +184,7 @@ func (s *space) Release() {
 	}
 	s.p.forget(s)
 	if s.reaped.Load() {
+		s.p.orders.put(s.index)
 		return
 	}
 	kill(s.pid)
@@ -156,6 +197,7 @@ func (s *space) reap() {
 		s.reapThreads()
 		pid, _, errno := wait(s.pid, wAll|wNoHang)
 		if pid == s.pid || errno != 0 {
+			s.p.orders.put(s.index)
 			return
 		}
 		time.Sleep(pause)

@@ -65,6 +65,7 @@ func (t *thread) attach() bool {
 	}
 	// The bases are those of whoever used the host thread before: set them whatever they are.
 	t.host.FSBase, t.host.GSBase = ^uint64(0), ^uint64(0)
+	t.s.attached(t)
 	return true
 }
 
@@ -213,6 +214,7 @@ func (t *thread) Release() {
 	t.released = true
 	reusable := !t.gone
 	if t.tracer != 0 {
+		t.s.detached(t)
 		if reusable {
 			t.set = stubRegs(textAddr + textPark)
 			reusable = setRegs(t.tid, &t.set) == 0 && ptrace(ptDetach, t.tid, 0, 0) == 0
