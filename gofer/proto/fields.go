@@ -160,6 +160,7 @@ func (m *Readdir) fields(c *coder) {
 	m.Ref.fields(c)
 	c.u64(&m.Pos)
 	c.flag(&m.Attrs)
+	c.u32(&m.Ahead)
 }
 
 func (e *Entry) fields(c *coder, attrs bool) {
@@ -196,10 +197,22 @@ func (m *Entries) fields(c *coder) {
 	c.flag(&m.Attrs)
 	list(c, &m.Entries, MaxEntries, minEntry, func(c *coder, e *Entry) { e.fields(c, m.Attrs) })
 	c.flag(&m.End)
+	list(c, &m.Below, MaxAhead, minSublist, func(c *coder, s *Sublist) { s.fields(c, m.Attrs) })
 }
 
-// EntriesSize is the number of bytes of a response without its entries.
-const EntriesSize = headerSize + 8 + 1 + 4 + 1
+func (s *Sublist) fields(c *coder, attrs bool) {
+	c.u32(&s.Parent)
+	c.name(&s.Name)
+	list(c, &s.Entries, MaxEntries, minEntry, func(c *coder, e *Entry) { e.fields(c, attrs) })
+}
+
+const minSublist = 4 + 2 + 1 + 4
+
+// EntriesSize is the number of bytes of a response without its entries and sublists.
+const EntriesSize = headerSize + 8 + 1 + 4 + 1 + 4
+
+// Size is the number of bytes that the sublist takes without its entries.
+func (s *Sublist) Size() int { return minSublist - 1 + len(s.Name) }
 
 func (m *Statfs) fields(c *coder) { m.Ref.fields(c) }
 

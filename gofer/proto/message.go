@@ -200,6 +200,8 @@ type Readdir struct {
 	// Attrs asks for attributes and link targets too. Without them the gofer need not look at each file, which
 	// makes it ten times faster: find(1) wants no more.
 	Attrs bool
+	// Ahead asks for the entries of at most so many directories below too, as far as they fit into the answer.
+	Ahead uint32
 }
 
 // Entry is one entry of a directory, without "." and "..".
@@ -216,7 +218,19 @@ type Entries struct {
 	Attrs   bool // as it was asked
 	Entries []Entry
 	End     bool
+	Below   []Sublist
 }
+
+// Sublist is all entries of a directory below the one that was asked for: of the entry Name of list number
+// Parent, where 0 is Entries.Entries and n is Below[n-1], which stands before this one.
+type Sublist struct {
+	Parent  uint32
+	Name    string
+	Entries []Entry
+}
+
+// MaxAhead is the most sublists of one answer.
+const MaxAhead = 1024
 
 // Statfs asks about the filesystem of an object.
 type Statfs struct{ Ref Ref }

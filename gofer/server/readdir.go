@@ -44,11 +44,24 @@ func (c *session) readdir(m *proto.Readdir) (proto.Response, linux.Errno) {
 	if errno := c.seekStream(&o, m.Pos); errno != 0 {
 		return nil, errno
 	}
-	if errno := c.fillEntries(r); errno != 0 {
+	size := proto.EntriesSize
+	errno = c.entries(c.stream.fd, o.dev, r.Attrs, func(e *proto.Entry) bool {
+		if size+e.Size(r.Attrs) > proto.MaxFrame {
+			return false // the client comes back with the position of the last entry that fitted
+		}
+		size += e.Size(r.Attrs)
+		r.Entries = append(r.Entries, *e)
+		c.stream.pos = e.Next
+		return true
+	}, &r.End)
+	if errno != 0 {
 		c.stream.close()
 		return nil, errno
 	}
 	if r.End {
+		if m.Pos == 0 && m.Ahead > 0 {
+			c.readAhead(&o, r, size, int(min(m.Ahead, proto.MaxAhead)))
+		}
 		c.stream.close()
 	}
 	return r, 0
@@ -82,19 +95,19 @@ func (c *session) seekStream(o *object, pos uint64) linux.Errno {
 	return errno
 }
 
-// fillEntries reads entries with their attributes until the frame is full or the directory ends.
-func (c *session) fillEntries(r *proto.Entries) linux.Errno {
+// entries reads the directory fd, on device dev, and hands its entries to emit until that returns false or the
+// directory ends.
+func (c *session) entries(fd int32, dev uint64, attrs bool, emit func(*proto.Entry) bool, end *bool) linux.Errno {
 	if c.dents == nil {
 		c.dents = make([]byte, 32<<10)
 	}
-	size := proto.EntriesSize
 	for {
-		n, errno := at.Getdents(c.stream.fd, c.dents)
+		n, errno := at.Getdents(fd, c.dents)
 		if errno != 0 {
 			return errno
 		}
 		if n == 0 {
-			r.End = true
+			*end = true
 			return 0
 		}
 		for b := c.dents[:n]; len(b) > 0; {
@@ -105,20 +118,77 @@ func (c *session) fillEntries(r *proto.Entries) linux.Errno {
 			e.Attr.Ino = binary.LittleEndian.Uint64(b)
 			typ := b[18]
 			b = b[reclen:]
-			if !proto.ValidName(e.Name) || !c.describe(&e, typ, r.Attrs) {
+			if !proto.ValidName(e.Name) || !describe(fd, dev, &e, typ, attrs) {
 				continue
 			}
-			if size += e.Size(r.Attrs); size > proto.MaxFrame {
-				return 0 // the client comes back with the position of the last entry that fitted
+			if !emit(&e) {
+				return 0
 			}
-			r.Entries = append(r.Entries, e)
-			c.stream.pos = e.Next
 		}
 	}
 }
 
+// readAhead adds the entries of directories below o to r, level by level, as long as there is room for whole
+// ones. It does not go onto other mounts, and what fails is left out.
+func (c *session) readAhead(o *object, r *proto.Entries, size, budget int) {
+	type level struct {
+		list    uint32
+		path    string
+		entries []proto.Entry
+	}
+	for todo := []level{{0, "", r.Entries}}; len(todo) > 0; todo = todo[1:] {
+		for i := range todo[0].entries {
+			e := &todo[0].entries[i]
+			if !e.Full() || e.Attr.Dev != o.dev || e.Attr.Nlink == 0 {
+				continue
+			}
+			s := proto.Sublist{Parent: todo[0].list, Name: e.Name}
+			path := todo[0].path + e.Name
+			n, ok := c.sublist(o, path, e, &s, r.Attrs, proto.MaxFrame-size)
+			if !ok {
+				continue
+			}
+			if n < 0 || len(r.Below) == budget {
+				return
+			}
+			size += n
+			r.Below = append(r.Below, s)
+			todo = append(todo, level{uint32(len(r.Below)), path + "/", s.Entries})
+		}
+	}
+}
+
+// sublist reads the directory at path, which e describes, into s. It returns the bytes that s takes, or -1 if
+// there is no room for them.
+func (c *session) sublist(o *object, path string, e *proto.Entry, s *proto.Sublist, attrs bool, room int) (int, bool) {
+	fd, errno := at.Open(c.stream.fd, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if errno != 0 {
+		return 0, false
+	}
+	defer sys.Close(fd)
+	var st linux.Statx
+	if errno := statx(fd, "", &st); errno != 0 || st.Ino != e.Attr.Ino || devOf(&st) != e.Attr.Dev {
+		return 0, false
+	}
+	size, end := s.Size(), false
+	errno = c.entries(fd, o.dev, attrs, func(e *proto.Entry) bool {
+		if size += e.Size(attrs); size > room {
+			return false
+		}
+		s.Entries = append(s.Entries, *e)
+		return true
+	}, &end)
+	if errno != 0 {
+		return 0, false
+	}
+	if !end || size > room {
+		return -1, true
+	}
+	return size, true
+}
+
 // describe adds what is known of the entry, and says whether it is still there.
-func (c *session) describe(e *proto.Entry, typ uint8, attrs bool) bool {
+func describe(dir int32, dev uint64, e *proto.Entry, typ uint8, attrs bool) bool {
 	e.Attr.Mode = linux.S_IFREG
 	switch typ {
 	case linux.DT_FIFO, linux.DT_CHR, linux.DT_DIR, linux.DT_BLK, linux.DT_LNK, linux.DT_SOCK:
@@ -130,12 +200,12 @@ func (c *session) describe(e *proto.Entry, typ uint8, attrs bool) bool {
 		return true
 	}
 	var st linux.Statx
-	switch errno := statx(c.stream.fd, e.Name, &st); {
+	switch errno := statx(dir, e.Name, &st); {
 	case errno == linux.ENOENT:
 		return false
 	case errno != 0:
 		// A directory that may be listed but not searched: number and type are all there is.
-		e.Attr.Dev = c.stream.dev
+		e.Attr.Dev = dev
 		return true
 	case !attrs && st.Mode&linux.S_IFMT != linux.S_IFDIR:
 		e.Attr.Mode = uint32(st.Mode) & linux.S_IFMT
@@ -143,7 +213,7 @@ func (c *session) describe(e *proto.Entry, typ uint8, attrs bool) bool {
 	}
 	setAttr(&e.Attr, &st)
 	if e.Attr.Mode&linux.S_IFMT == linux.S_IFLNK {
-		e.Target, _ = readlinkAt(c.stream.fd, e.Name) // empty: the sentry asks again when it follows
+		e.Target, _ = readlinkAt(dir, e.Name) // empty: the sentry asks again when it follows
 	}
 	return true
 }

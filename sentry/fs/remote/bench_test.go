@@ -140,7 +140,7 @@ func BenchmarkList(b *testing.B) {
 // filesystem each time.
 func BenchmarkFind(b *testing.B) {
 	for b.Loop() {
-		w := mount(b, "/usr", true, remote.CacheImmutable)
+		w := processWorld(b, "/usr", remote.CacheImmutable)
 		if n := w.find("/"); n < 100 {
 			b.Fatal(n)
 		}

@@ -55,7 +55,7 @@ func (d *dirNode) Lookup(c *vfs.Caller, _ *vfs.Inode, name string) (*vfs.Inode, 
 
 // known answers a lookup from the listing; known=false: the gofer has to be asked.
 func (d *dirNode) known(name string) (i *vfs.Inode, known bool) {
-	l := d.listing.Load()
+	l := d.kept(false)
 	if l == nil {
 		if d.asks.Add(1) <= askLimit || d.attr.Size.Load() > listSize {
 			return nil, false

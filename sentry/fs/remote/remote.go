@@ -14,6 +14,7 @@ package remote
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -53,6 +54,8 @@ type fsys struct {
 	opts Options
 	root *dirNode
 	dev  uint64 // the host device of the root directory
+
+	ahead, aheadUsed atomic.Int32 // see wantAhead
 
 	mu       sync.Mutex // a leaf, guards the fields below
 	devs     map[uint64]uint64
