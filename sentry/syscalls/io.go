@@ -69,6 +69,11 @@ func (x *transfer) one(t *task.Task, addr, count uint64) linux.Errno {
 
 // many sets x to the buffers of an array of n struct iovec.
 func (x *transfer) many(t *task.Task, iov IOVecs, n uint64) linux.Errno {
+	return x.manyOf(t, iov, n, t.Memory())
+}
+
+// manyOf is many for buffers in another process's memory.
+func (x *transfer) manyOf(t *task.Task, iov IOVecs, n uint64, m usermem.Memory) linux.Errno {
 	if n > maxIOV {
 		return linux.EINVAL
 	}
@@ -93,7 +98,7 @@ func (x *transfer) many(t *task.Task, iov IOVecs, n uint64) linux.Errno {
 		left -= r.Len
 		ranges = append(ranges, r)
 	}
-	x.seq = usermem.Many(t.Memory(), ranges)
+	x.seq = usermem.Many(m, ranges)
 	return 0
 }
 
