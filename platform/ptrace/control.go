@@ -112,6 +112,9 @@ func (c *controller) cloneSpace(s *space) linux.Errno {
 	if errno != 0 {
 		return errno
 	}
+	if pid < 2 || pid > 1<<22 { // the host's largest process number
+		return linux.EAGAIN
+	}
 	// It was attached with its birth, and starts with a SIGSTOP.
 	if _, st, errno := wait(int(pid), wAll|wNoThread); errno != 0 || !stopped(st) {
 		return linux.EAGAIN // somebody killed it
@@ -304,6 +307,12 @@ func (c *controller) setUpZygote(pid, fd int, gadget []byte) error {
 		return nil
 	}
 	first := addrOf(gadget)
+	// A C library in the sentry (cgo, the race detector) has registered an area that is about to go away.
+	if r := rseqOf(pid); r.addr != 0 {
+		if err := call(first, "rseq", linux.SYS_RSEQ, r.addr, uint64(r.size), 1, uint64(r.signature)); err != nil {
+			return err
+		}
+	}
 	for sig := uint64(1); sig <= 64; sig++ {
 		if sig == linux.SIGKILL || sig == linux.SIGSTOP {
 			continue

@@ -21,6 +21,7 @@ const (
 	ptSeize          = 0x4206
 	ptInterrupt      = 0x4207
 	ptGetSyscallInfo = 0x420e
+	ptGetRseq        = 0x420f
 
 	optSysGood  = 1
 	optExitKill = 1 << 20
@@ -115,6 +116,22 @@ func syscallArch(tid int) (uint32, linux.Errno) {
 	return si.arch, linux.Errno(e)
 }
 
+// rseqConfig is struct ptrace_rseq_configuration.
+type rseqConfig struct {
+	addr                   uint64
+	size, signature, flags uint32
+	_                      uint32
+}
+
+// rseqOf returns what tid has registered by rseq(2); addr is 0 if nothing, or if the host cannot tell.
+func rseqOf(tid int) (c rseqConfig) {
+	_, _, e := syscall.RawSyscall6(syscall.SYS_PTRACE, ptGetRseq, uintptr(tid), unsafe.Sizeof(c), uintptr(unsafe.Pointer(&c)), 0, 0)
+	if e != 0 {
+		return rseqConfig{}
+	}
+	return c
+}
+
 // wait waits for a change of the tracee tid. Go's other goroutines run meanwhile.
 func wait(tid, flags int) (got int, status uint32, errno linux.Errno) {
 	for {
@@ -136,7 +153,12 @@ func tgkill(pid, tid int, sig uintptr) {
 	syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), sig)
 }
 
-func kill(pid int) { syscall.RawSyscall(syscall.SYS_KILL, uintptr(pid), uintptr(linux.SIGKILL), 0) }
+// kill ends a stub. Numbers that mean process groups never reach the host.
+func kill(pid int) {
+	if pid > 1 {
+		syscall.RawSyscall(syscall.SYS_KILL, uintptr(pid), uintptr(linux.SIGKILL), 0)
+	}
+}
 
 // readRemote reads the memory of pid, across at most one page border, and returns how much was there.
 func readRemote(pid int, addr uint64, b []byte) int {

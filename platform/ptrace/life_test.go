@@ -137,6 +137,9 @@ func TestKilledStubIsGone(t *testing.T) {
 func TestApplyToKilledStub(t *testing.T) {
 	g := newGuest(t, 0x0f, 0x05)
 	g.run(platform.EventSyscall)
+	if g.as.HostPID() < 2 {
+		t.Fatal("no stub")
+	}
 	syscall.Kill(g.as.HostPID(), syscall.SIGKILL)
 	errno := g.as.Apply([]platform.MapOp{{Kind: platform.OpUnmap, Addr: dataAddr, Len: pageSize}})
 	if errno != linux.ESRCH {
@@ -150,6 +153,9 @@ func TestApplyToKilledStub(t *testing.T) {
 
 func TestKilledZygoteIsReplaced(t *testing.T) {
 	p := newPlatform(t)
+	if p.ctl.zygote < 2 {
+		t.Fatal("no zygote")
+	}
 	syscall.Kill(p.ctl.zygote, syscall.SIGKILL)
 	g := newGuest(t, 0x0f, 0x05)
 	g.run(platform.EventSyscall)

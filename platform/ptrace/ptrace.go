@@ -36,7 +36,7 @@
 // ptrace, wait4, waitid, tgkill, kill, gettid, clock_gettime, and process_vm_readv (to decode a faulting
 // instruction; its failure is no error). While New runs also clone, memfd_create, ftruncate, pwrite64, mmap, munmap,
 // close, and rt_sigaction (SA_NOCLDSTOP for SIGCHLD: stops of tracees must not signal the sentry).
-// In the zygote before its filter: prctl, seccomp, rt_sigaction, rt_sigprocmask, setrlimit, mmap, munmap.
+// In the zygote before its filter: prctl, seccomp, rseq (to undo what a C library did), rt_sigaction, rt_sigprocmask, setrlimit, mmap, munmap.
 //
 // Needs Linux 5.3 (PTRACE_GET_SYSCALL_INFO).
 package ptrace
