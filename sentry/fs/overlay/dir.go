@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"hornwork/lib/rank"
 	"hornwork/linux"
 	"hornwork/sentry/fs/tmpfs"
 	"hornwork/sentry/vfs"
@@ -13,10 +14,11 @@ type dir struct {
 
 	lowers []*vfs.Inode // merged, the topmost first; none for a directory that was made here
 
-	// Guarded by mu.
-	names  tmpfs.Names[entry]
-	live   int           // names with an inode
-	merged []mergedEntry // the lowers' names, listed once; only with several lowers
+	merged []mergedEntry // the lowers' names, listed once, if there are several; guarded by mu
+
+	tab   rank.RWMutex[rank.FileData] // a leaf: layers call back while they list; guards the fields below
+	names tmpfs.Names[entry]
+	live  int // names with an inode
 }
 
 // entry is a name that differs from the layers.
@@ -46,10 +48,7 @@ func (fs *FS) newDir(o *vfs.MakeOptions) *vfs.Inode {
 
 // Lookup implements vfs.DirOps.
 func (d *dir) Lookup(c *vfs.Caller, _ *vfs.Inode, name string) (*vfs.Inode, linux.Errno) {
-	d.mu.Lock()
-	e, ok := d.names.Get(name)
-	d.mu.Unlock()
-	if ok {
+	if e, ok := d.own(name); ok {
 		if e.inode == nil {
 			return nil, linux.ENOENT
 		}
@@ -106,10 +105,7 @@ func (fs *FS) isOpaque(c *vfs.Caller, i *vfs.Inode) bool {
 
 // WalkPath implements vfs.PathWalker: the part of a path that lies in one layer is one call of that layer.
 func (d *dir) WalkPath(c *vfs.Caller, _ *vfs.Inode, names []string) ([]*vfs.Inode, linux.Errno) {
-	d.mu.Lock()
-	_, own := d.names.Get(names[0])
-	d.mu.Unlock()
-	if own || len(d.lowers) != 1 || len(d.fs.lower) != 1 {
+	if _, own := d.own(names[0]); own || len(d.lowers) != 1 || len(d.fs.lower) != 1 {
 		return d.walkOne(c, names[0])
 	}
 	low := d.lowers[0]
@@ -152,10 +148,7 @@ func (d *dir) walkOne(c *vfs.Caller, name string) ([]*vfs.Inode, linux.Errno) {
 
 // Revalidate implements vfs.Revalidator for layers that change by themselves.
 func (d *dir) Revalidate(c *vfs.Caller, _ *vfs.Inode, name string, child *vfs.Inode) bool {
-	d.mu.Lock()
-	_, own := d.names.Get(name)
-	d.mu.Unlock()
-	if own || len(d.lowers) == 0 {
+	if _, own := d.own(name); own || len(d.lowers) == 0 {
 		return true
 	}
 	for _, l := range d.lowers {
@@ -194,9 +187,18 @@ func lowerOf(child *vfs.Inode, sb *vfs.Superblock) *vfs.Inode {
 	return nil
 }
 
-// setLocked makes name stand for i, which may be nil to delete it. lowerHas says that a layer has the name, as far as
-// the caller knows from what it looked up; an entry that is there knows better.
-func (d *dir) setLocked(name string, i *vfs.Inode, lowerHas bool) {
+// own returns the entry of a name that differs from the layers.
+func (d *dir) own(name string) (entry, bool) {
+	d.tab.RLock()
+	defer d.tab.RUnlock()
+	return d.names.Get(name)
+}
+
+// set makes name stand for i, which may be nil to delete it. lowerHas says that a layer has the name, as far as the
+// caller knows from what it looked up; an entry that is there knows better.
+func (d *dir) set(name string, i *vfs.Inode, lowerHas bool) {
+	d.tab.Lock()
+	defer d.tab.Unlock()
 	if e, ok := d.names.Get(name); ok {
 		lowerHas = e.hides
 		if e.inode != nil {
@@ -211,12 +213,6 @@ func (d *dir) setLocked(name string, i *vfs.Inode, lowerHas bool) {
 	if i != nil {
 		d.live++
 	}
-}
-
-// hasOwn says whether name is among those that differ from the layers.
-func (d *dir) hasOwnLocked(name string) bool {
-	_, ok := d.names.Get(name)
-	return ok
 }
 
 // newInode makes an object of the upper layer.
@@ -238,7 +234,7 @@ func (d *dir) Make(c *vfs.Caller, _ *vfs.Inode, name string, o *vfs.MakeOptions)
 	if errno != 0 {
 		return nil, errno
 	}
-	d.setLocked(name, i, false)
+	d.set(name, i, false)
 	if i.Type() == linux.S_IFDIR {
 		d.addLinks(1)
 	}
@@ -272,7 +268,7 @@ func (d *dir) Link(c *vfs.Caller, _ *vfs.Inode, name string, target *vfs.Inode) 
 	a := target.Attr()
 	a.Nlink.Add(1)
 	a.TouchChange()
-	d.setLocked(name, target, false)
+	d.set(name, target, false)
 	d.Attr().Touch()
 	return 0
 }
@@ -287,7 +283,7 @@ func (d *dir) Unlink(c *vfs.Caller, _ *vfs.Inode, name string, victim *vfs.Inode
 	if errno := d.changeLocked(c); errno != 0 {
 		return errno
 	}
-	d.setLocked(name, nil, true)
+	d.set(name, nil, true)
 	d.Attr().Touch()
 	dropLink(victim)
 	return 0
@@ -325,7 +321,7 @@ func (d *dir) Rmdir(c *vfs.Caller, _ *vfs.Inode, name string, victim *vfs.Inode)
 	if errno := d.changeLocked(c); errno != 0 {
 		return errno
 	}
-	d.setLocked(name, nil, true)
+	d.set(name, nil, true)
 	d.addLinks(-1)
 	d.Attr().Touch()
 	dropLink(victim)
@@ -361,8 +357,8 @@ func (d *dir) Rename(c *vfs.Caller, _ *vfs.Inode, oldName string, moved *vfs.Ino
 	if errno := d.changeLocked(c); errno != 0 {
 		return errno
 	}
-	d.setLocked(oldName, left, true)
-	t.setLocked(newName, moved, replaced != nil)
+	d.set(oldName, left, true)
+	t.set(newName, moved, replaced != nil)
 	if moved.Type() == linux.S_IFDIR {
 		d.addLinks(-1)
 		t.addLinks(1)
@@ -407,8 +403,8 @@ func prepareRename(c *vfs.Caller, moved, replaced *vfs.Inode, exchange bool) lin
 
 // takeNames empties the table of names and returns the inodes that were in it.
 func (d *dir) takeNames() (out []*vfs.Inode) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.tab.Lock()
+	defer d.tab.Unlock()
 	d.names.From(0, func(_ string, e entry, _ int64) bool {
 		if e.inode != nil {
 			out = append(out, e.inode)

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"math"
+	"slices"
 
 	"hornwork/linux"
 	"hornwork/sentry/usermem"
@@ -63,16 +64,34 @@ func (f *dirFile) ReadDir(c *vfs.Caller, file *vfs.File, pos int64, emit func(vf
 		}
 		pos = upperPos
 	}
-	d := f.d
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.names.From(pos-upperPos, func(name string, e entry, at int64) bool {
-		if e.inode == nil {
-			return true
+	for {
+		batch := f.d.batch(pos - upperPos)
+		for _, e := range batch {
+			if !emit(e) {
+				return 0
+			}
+			pos = e.Next
 		}
-		return emit(vfs.DirEntry{Name: name, Ino: e.inode.Ino, Type: vfs.DirType(e.inode.Attr().Mode.Load()), Next: upperPos + at + 1})
+		if len(batch) < batchLen {
+			return 0
+		}
+	}
+}
+
+const batchLen = 64
+
+// batch returns the next of the names that differ, so that none is emitted under the lock.
+func (d *dir) batch(pos int64) (out []vfs.DirEntry) {
+	d.tab.RLock()
+	defer d.tab.RUnlock()
+	d.names.From(pos, func(name string, e entry, at int64) bool {
+		if e.inode != nil {
+			out = append(out, vfs.DirEntry{Name: name, Ino: e.inode.Ino,
+				Type: vfs.DirType(e.inode.Attr().Mode.Load()), Next: upperPos + at + 1})
+		}
+		return len(out) < batchLen
 	})
-	return 0
+	return out
 }
 
 // readLower emits what the layers have; more=false: the consumer is full.
@@ -106,9 +125,8 @@ func (f *dirFile) readLower(c *vfs.Caller, file *vfs.File, pos int64, emit func(
 }
 
 func (d *dir) differs(name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.hasOwnLocked(name)
+	_, ok := d.own(name)
+	return ok
 }
 
 // readOneLower passes on the entries of the only layer, with the positions that the layer gave them.
@@ -146,22 +164,25 @@ func (d *dir) listMerged(c *vfs.Caller) ([]mergedEntry, linux.Errno) {
 	list := []mergedEntry{}
 	seen := map[string]struct{}{}
 	for _, low := range d.lowers {
+		first := len(list)
 		errno := eachName(c, low, func(e vfs.DirEntry) bool {
-			if _, ok := seen[e.Name]; ok {
-				return true
+			if _, ok := seen[e.Name]; !ok {
+				seen[e.Name] = struct{}{}
+				list = append(list, mergedEntry{e.Name, e.Ino ^ d.fs.layers[low.SB]<<56, e.Type})
 			}
-			seen[e.Name] = struct{}{}
-			if e.Type == linux.DT_CHR {
-				if i, errno := low.Ops.Lookup(c, low, e.Name); errno == 0 && d.fs.isWhiteout(i) {
-					return true
-				}
-			}
-			list = append(list, mergedEntry{e.Name, e.Ino ^ d.fs.layers[low.SB]<<56, e.Type})
 			return len(list) < math.MaxInt32
 		})
 		if errno != 0 {
 			return nil, errno
 		}
+		new := slices.DeleteFunc(list[first:], func(e mergedEntry) bool {
+			if e.typ != linux.DT_CHR {
+				return false
+			}
+			i, errno := low.Ops.Lookup(c, low, e.name)
+			return errno == 0 && d.fs.isWhiteout(i)
+		})
+		list = list[:first+len(new)]
 	}
 	d.merged = list
 	return list, 0
@@ -185,9 +206,9 @@ func eachName(c *vfs.Caller, low *vfs.Inode, f func(vfs.DirEntry) bool) linux.Er
 
 // isEmpty says whether the merged directory has no names.
 func (d *dir) isEmpty(c *vfs.Caller) (bool, linux.Errno) {
-	d.mu.Lock()
+	d.tab.RLock()
 	live := d.live
-	d.mu.Unlock()
+	d.tab.RUnlock()
 	if live != 0 {
 		return false, 0
 	}
