@@ -76,9 +76,8 @@ type walker struct {
 	d     *Dentry // "
 	root  Path    // ".." stops here
 
-	path  string   // still to go
-	stack []string // what comes after the symlinks that are being followed
-	store [8]string
+	path  string // still to go
+	after later  // what comes after the symlinks that are being followed
 	links int
 
 	// Of a walk to the parent: the last component, not walked.
@@ -92,10 +91,39 @@ type walker struct {
 	depth  uint32 // restarts
 }
 
+// later is a stack of rests of paths. Few fit in place: a slice of the walker's own array would make the walker
+// escape to the heap.
+type later struct {
+	few  [4]string
+	more []string
+	n    int
+}
+
+func (l *later) push(s string) {
+	if l.n < len(l.few) {
+		l.few[l.n] = s
+	} else {
+		l.more = append(l.more[:l.n-len(l.few)], s)
+	}
+	l.n++
+}
+
+func (l *later) pop() string {
+	l.n--
+	return l.at(l.n)
+}
+
+func (l *later) at(k int) string {
+	if k < len(l.few) {
+		return l.few[k]
+	}
+	return l.more[k-len(l.few)]
+}
+
 // init sets the walk to its start.
 func (w *walker) init(c *Caller, at Path, name string, fl WalkFlags) linux.Errno {
 	w.c, w.flags, w.path = c, fl, name
-	w.stack = w.store[:0]
+	w.after.n = 0
 	w.links, w.last, w.kind, w.trailing = 0, "", lastNorm, false
 	w.root = c.Root
 	if fl&(Beneath|InRoot) != 0 {
@@ -209,9 +237,8 @@ func (w *walker) run(parent bool) linux.Errno {
 			rest = rest[1:]
 		}
 		if rest == "" {
-			if n := len(w.stack); n > 0 {
-				w.path = w.stack[n-1]
-				w.stack = w.stack[:n-1]
+			if w.after.n > 0 {
+				w.path = w.after.pop()
 				continue
 			}
 			if w.path != "" { // a trailing slash, or "/" alone
@@ -256,8 +283,8 @@ func (w *walker) isFinal(rest string) bool {
 	if !onlySlashes(rest) {
 		return false
 	}
-	for _, s := range w.stack {
-		if !onlySlashes(s) {
+	for k := range w.after.n {
+		if !onlySlashes(w.after.at(k)) {
 			return false
 		}
 	}
@@ -275,11 +302,8 @@ func onlySlashes(s string) bool {
 
 func (w *walker) setLast(name, rest string) {
 	w.last = name
-	w.trailing = rest != ""
-	for _, s := range w.stack {
-		w.trailing = w.trailing || s != ""
-	}
-	w.path, w.stack = "", w.stack[:0]
+	w.trailing = w.anySlash(rest)
+	w.path, w.after.n = "", 0
 	switch name {
 	case ".":
 		w.kind = lastDot
@@ -343,8 +367,8 @@ func (w *walker) anySlash(rest string) bool {
 	if rest != "" {
 		return true
 	}
-	for _, s := range w.stack {
-		if s != "" {
+	for k := range w.after.n {
+		if w.after.at(k) != "" {
 			return true
 		}
 	}
@@ -446,7 +470,7 @@ func (w *walker) followLink(d *Dentry, i *Inode) linux.Errno {
 		w.mnt, w.d = w.root.Mount, w.root.Dentry
 	}
 	if w.path != "" {
-		w.stack = append(w.stack, w.path)
+		w.after.push(w.path)
 	}
 	w.path = target
 	return 0
