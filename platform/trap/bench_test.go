@@ -85,9 +85,11 @@ func BenchmarkNewAddressSpace(b *testing.B) {
 				if errno != 0 {
 					b.Fatal(errno)
 				}
-				if _, errno := as.NewThread(); errno != 0 {
+				th, errno := as.NewThread()
+				if errno != 0 {
 					b.Fatal(errno)
 				}
+				th.Release()
 				as.Release()
 			}
 		})
@@ -96,14 +98,19 @@ func BenchmarkNewAddressSpace(b *testing.B) {
 
 func BenchmarkNewThread(b *testing.B) {
 	g := newGuest(b)
+	var threads []*Thread
 	for i := range b.N {
 		if i%1000 == 999 {
 			b.StopTimer()
+			for _, th := range threads {
+				th.Release()
+			}
+			threads = nil
 			g.as.Release()
 			g = guestOn(b, g.p, g.fd, g.mem)
 			b.StartTimer()
 		}
-		g.thread()
+		threads = append(threads, g.thread())
 	}
 }
 

@@ -80,7 +80,7 @@ func (c *control) close() {
 
 // alloc returns a zeroed unit.
 func (c *control) alloc() (uint32, linux.Errno) {
-	c.mu.Lock()
+	c.mu.LockNested() // inside the lock of an address space
 	defer c.mu.Unlock()
 	if n := len(c.free); n > 0 {
 		u := c.free[n-1]
@@ -108,7 +108,7 @@ func (c *control) release(units []unit) {
 		_, errno := raw(unix.SYS_FALLOCATE, uintptr(c.rwFD), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE,
 			uintptr(u.index)*unitSize, unitSize, 0, 0)
 		if errno == 0 {
-			c.mu.Lock()
+			c.mu.LockNested() // inside the lock of an address space
 			c.free = append(c.free, u.index)
 			c.mu.Unlock()
 		}

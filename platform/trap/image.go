@@ -11,6 +11,7 @@ func addrBegin() uintptr
 func addrWorker() uintptr
 func addrThread() uintptr
 func addrMapper() uintptr
+func addrReset() uintptr
 func addrReady() uintptr
 func addrFull() uintptr
 func addrSignal() uintptr
@@ -36,7 +37,7 @@ func xgetbv() uint64
 type image struct {
 	bytes []byte
 
-	worker, signal, restore, full, ready, exit, syscall, answer uint64
+	worker, signal, restore, full, reset, exit, syscall, answer uint64
 
 	signalNotified uint64 // the address after the notification in stubSignal
 	readyNotified  uint64
@@ -59,7 +60,7 @@ var syscallInsn = []byte{0x0f, 0x05}
 
 // newImage lays out the stub. It fails when the linker did not keep the functions in order.
 func newImage() (*image, error) {
-	order := []uintptr{addrBegin(), addrWorker(), addrThread(), addrReady(), addrFull(), addrSignal(), addrRestore(), addrExit(),
+	order := []uintptr{addrBegin(), addrWorker(), addrThread(), addrReset(), addrReady(), addrFull(), addrSignal(), addrRestore(), addrExit(),
 		addrSyscall(), addrAnswer(), addrWait(), addrEnd()}
 	for i := 1; i < len(order); i++ {
 		if order[i] <= order[i-1] {
@@ -70,7 +71,7 @@ func newImage() (*image, error) {
 	code := bytes.Clone(unsafe.Slice(*(**byte)(unsafe.Pointer(&begin)), addrEnd()-begin))
 	at := func(a uintptr) uint64 { return textBase + uint64(a-begin) }
 	im := &image{
-		worker: at(addrWorker()), signal: at(addrSignal()), restore: at(addrRestore()), full: at(addrFull()), ready: at(addrReady()), exit: at(addrExit()),
+		worker: at(addrWorker()), signal: at(addrSignal()), restore: at(addrRestore()), full: at(addrFull()), reset: at(addrReset()), exit: at(addrExit()),
 		syscall: at(addrSyscall()), answer: at(addrAnswer()),
 		resumeLo: at(addrFull()), resumeHi: at(addrExit()),
 		requestLo: at(addrSyscall()), requestHi: at(addrEnd()),

@@ -29,6 +29,7 @@ type Space struct {
 	idle    []*Thread // released by their owners, kept for the next NewThread
 	live    map[*Thread]struct{}
 	dead    bool
+	cpuBase int64 // CPU time of the stub before this address space
 
 	patcher
 }
@@ -79,7 +80,8 @@ func (p *Platform) newSpace() (*Space, error) {
 	p.alive[s] = struct{}{}
 	p.mu.Unlock()
 	if err := s.settle(t); err != nil {
-		s.Release()
+		s.dead = true
+		s.end()
 		return nil, err
 	}
 	return s, nil
@@ -308,31 +310,35 @@ func (s *Space) kill() {
 // Release implements platform.AddressSpace.
 func (s *Space) Release() {
 	s.mu.Lock()
-	if s.dead {
-		s.mu.Unlock()
+	done := s.dead
+	s.dead = true
+	s.mu.Unlock()
+	if done {
 		return
 	}
-	s.dead = true
-	s.kill()
-	s.mu.Unlock()
 	s.p.mu.Lock()
-	delete(s.p.alive, s)
-	closed := s.p.closed.Load()
-	if !closed {
-		s.p.reap <- s
+	defer s.p.mu.Unlock()
+	if s.p.closed.Load() {
+		return // killed
 	}
-	s.p.mu.Unlock()
+	s.p.released = append(s.p.released, s)
+	select {
+	case s.p.reap <- struct{}{}:
+	default:
+	}
 }
 
-// reap waits for the end of the stub and frees what it used.
-func (s *Space) reap() {
+// end kills the stub, waits for it to end and frees what it used.
+func (s *Space) end() {
+	s.kill()
 	p := pollFD{fd: s.pidfd, events: unix.POLLIN}
-	for {
+	for s.pidfd >= 0 {
 		_, _, e := syscall.Syscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, ^uintptr(0))
 		if e != unix.EINTR {
 			break
 		}
 	}
+	s.p.forget(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	raw(unix.SYS_CLOSE, uintptr(s.pidfd), 0, 0, 0, 0, 0)
@@ -343,9 +349,8 @@ func (s *Space) reap() {
 	for _, t := range s.idle {
 		t.l.close()
 	}
-	for t := range s.live {
-		t.orphan()
-	}
+	// Threads that their owners have not released may be in Switch for a moment more and see the listener
+	// hang up; Release closes it.
 	s.abandon()
 }
 
@@ -354,6 +359,16 @@ func (s *Space) abandon() {
 	s.units[0].roUsed += uint32(s.opsUsed * entrySize)
 	s.p.ctl.release(s.units)
 	s.units = nil
+}
+
+// cpuTime is the CPU time of the stub since it began.
+func (s *Space) cpuTime() int64 {
+	var ts unix.Timespec
+	clock := ^uintptr(s.pid)<<3 | 2 // CPUCLOCK_SCHED of a process
+	if _, _, e := syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&ts)), 0); e != 0 {
+		return 0
+	}
+	return ts.Nano()
 }
 
 // HostPID implements platform.AddressSpace.

@@ -200,6 +200,18 @@ die:
 	SYSCALL
 	INT $3
 
+// stubReset brings a thread to stubReady from anywhere, with SP at its resume frame and the segment registers as they
+// were at first.
+TEXT ·stubReset(SB),NOSPLIT|NOFRAME,$0
+	XORL AX, AX
+	BYTE $0x8e; BYTE $0xd8 // mov ds,eax
+	BYTE $0x8e; BYTE $0xc0 // mov es,eax
+	BYTE $0x8e; BYTE $0xe0 // mov fs,eax
+	BYTE $0x8e; BYTE $0xe8 // mov gs,eax
+	LEAQ -const_ctxSlot(SP), AX
+	WRGSBASEQ AX
+	JMP ·stubReady(SB)
+
 TEXT ·stubReady(SB),NOSPLIT|NOFRAME,$0
 	MOVL $const_notifyReady, AX
 	SYSCALL
@@ -363,6 +375,7 @@ ADDR(·addrBegin, ·stubBegin)
 ADDR(·addrWorker, ·stubWorker)
 ADDR(·addrThread, ·stubThread)
 ADDR(·addrMapper, ·stubMapper)
+ADDR(·addrReset, ·stubReset)
 ADDR(·addrReady, ·stubReady)
 ADDR(·addrFull, ·stubFull)
 ADDR(·addrSignal, ·stubSignal)

@@ -107,7 +107,7 @@ func (t *Thread) deep() bool {
 	return left < 4*uint64(t.p.fp.size+1024)
 }
 
-// unwind gets a thread off its signal stack: the handler goes on in stubReady. Interrupt sends no signals
+// unwind gets a thread off its signal stack: the handler goes on in stubReset. Interrupt sends no signals
 // meanwhile. *regs become complete.
 func (t *Thread) unwind(regs *linux.Regs, how platform.Resume) bool {
 	f := t.cur
@@ -120,7 +120,7 @@ func (t *Thread) unwind(regs *linux.Regs, how platform.Resume) bool {
 	if errno != 0 || t.SetFPState(img) != 0 {
 		return false
 	}
-	f.RIP, f.RSP, f.Eflags, f.CS, f.SS, f.FP = t.p.img.ready, t.ctxAddr+ctxSlot, fixedFlags, userCS, userSS, 0
+	f.RIP, f.RSP, f.Eflags, f.CS, f.SS, f.FP = t.p.img.reset, t.ctxAddr+ctxSlot, fixedFlags, userCS, userSS, 0
 	for range 64 {
 		if !t.l.turn(0) {
 			return false

@@ -154,12 +154,6 @@ func (t *Thread) Release() {
 	t.l.close()
 }
 
-// orphan is Release after the space's end.
-func (t *Thread) orphan() {
-	// The owner may be in Switch for a moment more; it sees the listener hang up. The descriptor is closed by
-	// Release.
-}
-
 // Interrupt implements platform.Thread.
 func (t *Thread) Interrupt() {
 	if old := t.intr.Or(intrWanted); old == intrRunning {
@@ -181,15 +175,10 @@ func (t *Thread) Answer(nr uintptr, value int64) {
 // CPUTime implements platform.Thread. The host tells CPU times of other processes, not of their threads: with
 // several guest threads it is the stub's time in equal parts.
 func (t *Thread) CPUTime() int64 {
-	var ts unix.Timespec
-	clock := ^uintptr(t.s.pid)<<3 | 2
-	if _, _, e := syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&ts)), 0); e != 0 {
-		return 0
-	}
 	t.s.mu.Lock()
 	n := max(len(t.s.live), 1)
 	t.s.mu.Unlock()
-	return ts.Nano() / int64(n)
+	return (t.s.cpuTime() - t.s.cpuBase) / int64(n)
 }
 
 // frameAt returns the sentry's view of a frame whose address in the stub the guest may have chosen.

@@ -85,12 +85,13 @@ type Platform struct {
 	zygote    zygote
 	closed    atomic.Bool
 	stopped   sync.WaitGroup
-	reap      chan *Space
+	reap      chan struct{}
 	refill    chan struct{}
 
-	mu    rank.Mutex[rank.Platform] // guards pool
-	pool  []*Space
-	alive map[*Space]struct{}
+	mu       rank.Mutex[rank.Platform] // guards the fields below
+	pool     []*Space
+	alive    map[*Space]struct{}
+	released []*Space // for the reaper
 }
 
 var _ platform.Platform = (*Platform)(nil)
@@ -100,7 +101,7 @@ func New(opt Options) (*Platform, error) {
 	if err := checkHost(); err != nil {
 		return nil, fmt.Errorf("trap platform: %w", err)
 	}
-	p := &Platform{opt: opt, alive: map[*Space]struct{}{}, reap: make(chan *Space, 1024), refill: make(chan struct{}, 1), memFD: int32(opt.MemoryFD)}
+	p := &Platform{opt: opt, alive: map[*Space]struct{}{}, reap: make(chan struct{}, 1), refill: make(chan struct{}, 1), memFD: int32(opt.MemoryFD)}
 	if p.opt.Pool == 0 {
 		p.opt.Pool = 2
 	}
@@ -214,15 +215,23 @@ func (p *Platform) FPSize() int { return p.fp.size }
 // NewAddressSpace implements platform.Platform.
 func (p *Platform) NewAddressSpace() (platform.AddressSpace, linux.Errno) {
 	p.mu.Lock()
-	var s *Space
+	var s, old *Space
 	if n := len(p.pool); n > 0 {
 		s = p.pool[n-1]
 		p.pool = p.pool[:n-1]
+	} else if n := len(p.released); n > 0 {
+		old = p.released[n-1]
+		p.released = p.released[:n-1]
+	}
+	if !p.closed.Load() {
+		select {
+		case p.refill <- struct{}{}:
+		default:
+		}
 	}
 	p.mu.Unlock()
-	select {
-	case p.refill <- struct{}{}:
-	default:
+	if old != nil {
+		s = p.recycled(old)
 	}
 	if s != nil {
 		return s, 0
@@ -238,13 +247,30 @@ func (p *Platform) NewAddressSpace() (platform.AddressSpace, linux.Errno) {
 	return s, 0
 }
 
+// recycled makes a new address space of a released one, or ends its stub.
+func (p *Platform) recycled(s *Space) *Space {
+	var n *Space
+	if !p.closed.Load() {
+		n = s.recycle()
+	}
+	if n == nil {
+		s.end()
+		return nil
+	}
+	p.mu.Lock()
+	delete(p.alive, s)
+	p.alive[n] = struct{}{}
+	p.mu.Unlock()
+	return n
+}
+
 // filler keeps the pool full.
 func (p *Platform) filler() {
 	defer p.stopped.Done()
 	for range p.refill {
 		for !p.closed.Load() {
 			p.mu.Lock()
-			full := len(p.pool) >= p.opt.Pool
+			full := len(p.pool)+len(p.released) >= p.opt.Pool
 			p.mu.Unlock()
 			if full {
 				break
@@ -260,12 +286,44 @@ func (p *Platform) filler() {
 	}
 }
 
-// reaper waits for killed stubs to end, so that what they could write can be used again.
+// reaper recycles or ends the stubs of released address spaces.
 func (p *Platform) reaper() {
 	defer p.stopped.Done()
-	for s := range p.reap {
-		s.reap()
+	for range p.reap {
+		for {
+			p.mu.Lock()
+			var s *Space
+			if n := len(p.released); n > 0 {
+				s = p.released[0]
+				p.released = p.released[1:]
+			}
+			p.mu.Unlock()
+			if s == nil {
+				break
+			}
+			n := p.recycled(s)
+			if n == nil {
+				continue
+			}
+			p.mu.Lock()
+			keep := len(p.pool) < max(p.opt.Pool, 0)+poolSlack && !p.closed.Load()
+			if keep {
+				p.pool = append(p.pool, n)
+			}
+			p.mu.Unlock()
+			if !keep {
+				n.dead = true
+				n.end()
+			}
+		}
 	}
+}
+
+// forget takes a stub that has ended off the books.
+func (p *Platform) forget(s *Space) {
+	p.mu.Lock()
+	delete(p.alive, s)
+	p.mu.Unlock()
 }
 
 // Close implements platform.Platform.
@@ -277,10 +335,10 @@ func (p *Platform) Close() {
 	for s := range p.alive {
 		s.kill()
 	}
-	p.mu.Unlock()
-	p.zygote.stop()
 	close(p.refill)
 	close(p.reap)
+	p.mu.Unlock()
+	p.zygote.stop()
 	p.stopped.Wait()
 	// The windows stay mapped: threads that are still in Switch look at them once more.
 	runtime.KeepAlive(p)
