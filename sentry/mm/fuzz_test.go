@@ -318,7 +318,9 @@ func checkTotals(t *testing.T, as *AddressSpace) {
 	t.Helper()
 	var pages, rss int64
 	for it := as.vmas.First(); it.Ok(); it = it.Next() {
-		pages += int64(it.End()-it.Start()) >> pageShift
+		if !(*it.Val()).is(vmHidden) {
+			pages += int64(it.End()-it.Start()) >> pageShift
+		}
 	}
 	host := as.host.(*fakeSpace)
 	mapped := 0
