@@ -21,6 +21,7 @@ var kinds = [opEnd]struct {
 	OpRename:      {func() Request { return new(Rename) }, func() Response { return new(Done) }},
 	OpReadlink:    {func() Request { return new(Readlink) }, func() Response { return new(Target) }},
 	OpReaddir:     {func() Request { return new(Readdir) }, func() Response { return new(Entries) }},
+	OpReadAhead:   {func() Request { return new(ReadAhead) }, func() Response { return new(Lists) }},
 	OpStatfs:      {func() Request { return new(Statfs) }, func() Response { return new(StatfsResult) }},
 	OpGetXattr:    {func() Request { return new(GetXattr) }, func() Response { return new(Value) }},
 	OpSetXattr:    {func() Request { return new(SetXattr) }, func() Response { return new(Done) }},
@@ -42,6 +43,7 @@ func (*Unlink) Op() Op      { return OpUnlink }
 func (*Rename) Op() Op      { return OpRename }
 func (*Readlink) Op() Op    { return OpReadlink }
 func (*Readdir) Op() Op     { return OpReaddir }
+func (*ReadAhead) Op() Op   { return OpReadAhead }
 func (*Statfs) Op() Op      { return OpStatfs }
 func (*GetXattr) Op() Op    { return OpGetXattr }
 func (*SetXattr) Op() Op    { return OpSetXattr }
@@ -160,7 +162,6 @@ func (m *Readdir) fields(c *coder) {
 	m.Ref.fields(c)
 	c.u64(&m.Pos)
 	c.flag(&m.Attrs)
-	c.u32(&m.Ahead)
 }
 
 func (e *Entry) fields(c *coder, attrs bool) {
@@ -197,7 +198,18 @@ func (m *Entries) fields(c *coder) {
 	c.flag(&m.Attrs)
 	list(c, &m.Entries, MaxEntries, minEntry, func(c *coder, e *Entry) { e.fields(c, m.Attrs) })
 	c.flag(&m.End)
-	list(c, &m.Below, MaxAhead, minSublist, func(c *coder, s *Sublist) { s.fields(c, m.Attrs) })
+}
+
+func (m *ReadAhead) fields(c *coder) {
+	m.Ref.fields(c)
+	names(c, &m.Names, MaxNames)
+	c.flag(&m.Attrs)
+	c.u32(&m.Max)
+}
+
+func (m *Lists) fields(c *coder) {
+	c.flag(&m.Attrs)
+	list(c, &m.Lists, MaxAhead, minSublist, func(c *coder, s *Sublist) { s.fields(c, m.Attrs) })
 }
 
 func (s *Sublist) fields(c *coder, attrs bool) {
@@ -208,8 +220,11 @@ func (s *Sublist) fields(c *coder, attrs bool) {
 
 const minSublist = 4 + 2 + 1 + 4
 
-// EntriesSize is the number of bytes of a response without its entries and sublists.
-const EntriesSize = headerSize + 8 + 1 + 4 + 1 + 4
+// EntriesSize and ListsSize are the number of bytes of a response without its entries and lists.
+const (
+	EntriesSize = headerSize + 8 + 1 + 4 + 1
+	ListsSize   = headerSize + 1 + 4
+)
 
 // Size is the number of bytes that the sublist takes without its entries.
 func (s *Sublist) Size() int { return minSublist - 1 + len(s.Name) }

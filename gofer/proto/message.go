@@ -200,8 +200,6 @@ type Readdir struct {
 	// Attrs asks for attributes and link targets too. Without them the gofer need not look at each file, which
 	// makes it ten times faster: find(1) wants no more.
 	Attrs bool
-	// Ahead asks for the entries of at most so many directories below too, as far as they fit into the answer.
-	Ahead uint32
 }
 
 // Entry is one entry of a directory, without "." and "..".
@@ -218,18 +216,32 @@ type Entries struct {
 	Attrs   bool // as it was asked
 	Entries []Entry
 	End     bool
-	Below   []Sublist
 }
 
-// Sublist is all entries of a directory below the one that was asked for: of the entry Name of list number
-// Parent, where 0 is Entries.Entries and n is Below[n-1], which stands before this one.
+// ReadAhead asks for the entries of the directories Names of Ref and of those below them, in the order in which
+// somebody meets them who goes through the tree: as many as fit into the answer, at most Max.
+type ReadAhead struct {
+	Ref   Ref
+	Names []string
+	Attrs bool
+	Max   uint32
+}
+
+// Lists answers ReadAhead. What cannot be read is left out.
+type Lists struct {
+	Attrs bool // as it was asked
+	Lists []Sublist
+}
+
+// Sublist is all entries of the directory Name of list number Parent: 0 is the directory that was asked for,
+// n is Lists[n-1], which stands before this one.
 type Sublist struct {
 	Parent  uint32
 	Name    string
 	Entries []Entry
 }
 
-// MaxAhead is the most sublists of one answer.
+// MaxAhead is the most lists of one answer.
 const MaxAhead = 1024
 
 // Statfs asks about the filesystem of an object.

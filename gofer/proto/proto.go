@@ -39,6 +39,7 @@ const (
 	OpRename
 	OpReadlink
 	OpReaddir
+	OpReadAhead
 	OpStatfs
 	OpGetXattr
 	OpSetXattr

@@ -59,9 +59,6 @@ func (c *session) readdir(m *proto.Readdir) (proto.Response, linux.Errno) {
 		return nil, errno
 	}
 	if r.End {
-		if m.Pos == 0 && m.Ahead > 0 {
-			c.readAhead(&o, r, size, int(min(m.Ahead, proto.MaxAhead)))
-		}
 		c.stream.close()
 	}
 	return r, 0
@@ -126,65 +123,6 @@ func (c *session) entries(fd int32, dev uint64, attrs bool, emit func(*proto.Ent
 			}
 		}
 	}
-}
-
-// readAhead adds the entries of directories below o to r, level by level, as long as there is room for whole
-// ones. It does not go onto other mounts, and what fails is left out.
-func (c *session) readAhead(o *object, r *proto.Entries, size, budget int) {
-	type level struct {
-		list    uint32
-		path    string
-		entries []proto.Entry
-	}
-	for todo := []level{{0, "", r.Entries}}; len(todo) > 0; todo = todo[1:] {
-		for i := range todo[0].entries {
-			e := &todo[0].entries[i]
-			if !e.Full() || e.Attr.Dev != o.dev || e.Attr.Nlink == 0 {
-				continue
-			}
-			s := proto.Sublist{Parent: todo[0].list, Name: e.Name}
-			path := todo[0].path + e.Name
-			n, ok := c.sublist(o, path, e, &s, r.Attrs, proto.MaxFrame-size)
-			if !ok {
-				continue
-			}
-			if n < 0 || len(r.Below) == budget {
-				return
-			}
-			size += n
-			r.Below = append(r.Below, s)
-			todo = append(todo, level{uint32(len(r.Below)), path + "/", s.Entries})
-		}
-	}
-}
-
-// sublist reads the directory at path, which e describes, into s. It returns the bytes that s takes, or -1 if
-// there is no room for them.
-func (c *session) sublist(o *object, path string, e *proto.Entry, s *proto.Sublist, attrs bool, room int) (int, bool) {
-	fd, errno := at.Open(c.stream.fd, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if errno != 0 {
-		return 0, false
-	}
-	defer sys.Close(fd)
-	var st linux.Statx
-	if errno := statx(fd, "", &st); errno != 0 || st.Ino != e.Attr.Ino || devOf(&st) != e.Attr.Dev {
-		return 0, false
-	}
-	size, end := s.Size(), false
-	errno = c.entries(fd, o.dev, attrs, func(e *proto.Entry) bool {
-		if size += e.Size(attrs); size > room {
-			return false
-		}
-		s.Entries = append(s.Entries, *e)
-		return true
-	}, &end)
-	if errno != 0 {
-		return 0, false
-	}
-	if !end || size > room {
-		return -1, true
-	}
-	return size, true
 }
 
 // describe adds what is known of the entry, and says whether it is still there.

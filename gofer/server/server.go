@@ -230,6 +230,8 @@ func (c *session) serve(req proto.Request, fd *int32) (proto.Response, linux.Err
 		return c.readlink(m)
 	case *proto.Readdir:
 		return c.readdir(m)
+	case *proto.ReadAhead:
+		return c.readAhead(m)
 	case *proto.Statfs:
 		return c.statfs(m)
 	case *proto.GetXattr:

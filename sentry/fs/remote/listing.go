@@ -33,33 +33,33 @@ func (l *listing) find(name string) *proto.Entry {
 }
 
 // fetch reads the whole directory from the gofer, on one channel, since the gofer keeps the directory open
-// between the parts for a channel. With ahead, listings of directories below may come along.
-func (d *dirNode) fetch(attrs bool, ahead uint32) (*listing, []proto.Sublist, linux.Errno) {
+// between the parts for a channel.
+func (d *dirNode) fetch(attrs bool) (*listing, linux.Errno) {
 	cl := d.fs.cl
 	if cl.dead.Load() {
-		return nil, nil, linux.EIO
+		return nil, linux.EIO
 	}
 	ch := <-cl.free
 	defer func() { cl.free <- ch }()
 	l := &listing{attrs: attrs}
 	for pos := uint64(0); ; {
 		var r proto.Entries
-		if errno := cl.callOn(ch, &proto.Readdir{Ref: d.ref(), Pos: pos, Attrs: attrs, Ahead: ahead}, &r, nil); errno != 0 {
-			return nil, nil, errno
+		if errno := cl.callOn(ch, &proto.Readdir{Ref: d.ref(), Pos: pos, Attrs: attrs}, &r, nil); errno != 0 {
+			return nil, errno
 		}
 		d.adopt(r.Handle)
-		if r.Attrs != attrs || len(r.Below) > int(ahead) || len(r.Below) > 0 && (!r.End || pos != 0) {
-			return nil, nil, cl.broken()
+		if r.Attrs != attrs {
+			return nil, cl.broken()
 		}
 		if len(l.entries)+len(r.Entries) > maxListing {
-			return nil, nil, linux.ENOMEM
+			return nil, linux.ENOMEM
 		}
 		l.entries = append(l.entries, r.Entries...)
 		if r.End {
-			return l, r.Below, 0
+			return l, 0
 		}
 		if len(r.Entries) == 0 {
-			return nil, nil, cl.broken() // it would never end
+			return nil, cl.broken() // it would never end
 		}
 		pos = r.Entries[len(r.Entries)-1].Next
 	}
@@ -77,8 +77,7 @@ func (l *listing) makeIndex() {
 // attributes too.
 func (d *dirNode) list(attrs bool) (*listing, linux.Errno) {
 	if !d.fs.immutable() {
-		l, _, errno := d.fetch(attrs, 0)
-		return l, errno
+		return d.fetch(attrs)
 	}
 	if l := d.kept(attrs); l != nil {
 		return l, 0
@@ -88,14 +87,19 @@ func (d *dirNode) list(attrs bool) (*listing, linux.Errno) {
 	if l := d.kept(attrs); l != nil {
 		return l, 0
 	}
+	if !attrs && d.fs.opts.ReadOnly {
+		if l := d.readAhead(); l != nil {
+			return l, 0
+		}
+	}
 	seq := d.changes.Load()
-	l, below, errno := d.fetch(attrs, d.wantAhead(attrs))
+	l, errno := d.fetch(attrs)
 	if errno != 0 {
 		return nil, errno
 	}
 	l.makeIndex()
 	d.fs.keepListing(d, l, seq)
-	return l, d.keepBelow(l, below)
+	return l, 0
 }
 
 // kept returns the listing that is there, if it has what is wanted.
@@ -108,58 +112,6 @@ func (d *dirNode) kept(attrs bool) *listing {
 		d.fs.aheadUsed.Add(1)
 	}
 	return l
-}
-
-const minAhead = 4
-
-// wantAhead is how many listings below are wanted with this one. Whoever lists a directory after its parent
-// may be going through a whole tree: then requests that bring hundreds of listings make that fast. The number
-// doubles while what comes is used, and falls when it is not. Changing trees are left alone.
-func (d *dirNode) wantAhead(attrs bool) uint32 {
-	p := d.place.Load().parent
-	if attrs || !d.fs.opts.ReadOnly || p == nil || p.listing.Load() == nil {
-		return 0
-	}
-	n := d.fs.ahead.Load()
-	if used := d.fs.aheadUsed.Swap(0); used*2 >= n {
-		n = min(max(2*n, minAhead), proto.MaxAhead/2)
-	} else {
-		n = max(n/2, minAhead)
-	}
-	d.fs.ahead.Store(n)
-	return uint32(n)
-}
-
-// keepBelow stores the listings that came along with l.
-func (d *dirNode) keepBelow(l *listing, below []proto.Sublist) linux.Errno {
-	type level struct {
-		d *dirNode
-		l *listing
-	}
-	levels := append(make([]level, 0, len(below)+1), level{d, l})
-	for i := range below {
-		s := &below[i]
-		if int(s.Parent) >= len(levels) {
-			return d.fs.cl.broken()
-		}
-		up := levels[s.Parent]
-		e := up.l.find(s.Name)
-		if e == nil || !e.Full() {
-			return d.fs.cl.broken()
-		}
-		sub, ok := d.fs.newNode(&e.Attr, 0, up.d, e.Name, "").Ops.(*dirNode)
-		if !ok {
-			return d.fs.cl.broken()
-		}
-		sl := &listing{entries: s.Entries, attrs: l.attrs}
-		sl.makeIndex()
-		sl.ahead.Store(true)
-		if sub.listing.Load() == nil {
-			d.fs.keepListing(sub, sl, sub.changes.Load())
-		}
-		levels = append(levels, level{sub, sl})
-	}
-	return 0
 }
 
 // listingRing has the directories with a listing, in the order in which they got it.

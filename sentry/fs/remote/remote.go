@@ -55,7 +55,7 @@ type fsys struct {
 	root *dirNode
 	dev  uint64 // the host device of the root directory
 
-	ahead, aheadUsed atomic.Int32 // see wantAhead
+	ahead, aheadGot, aheadUsed atomic.Int32 // see readahead.go
 
 	mu       sync.Mutex // a leaf, guards the fields below
 	devs     map[uint64]uint64
