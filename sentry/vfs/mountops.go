@@ -11,7 +11,15 @@ func MayMount(c *Caller) bool {
 	if ns == nil {
 		return false
 	}
-	return c.Creds.HasCapIn(ns.UserNS, linux.CAP_SYS_ADMIN) || ns.UserNS == nil && c.Creds.HasCap(linux.CAP_SYS_ADMIN)
+	return c.capableIn(ns.UserNS, linux.CAP_SYS_ADMIN)
+}
+
+// capableIn says whether c has a capability over what user owns; nil stands for the root namespace.
+func (c *Caller) capableIn(user *cred.UserNS, capability int) bool {
+	if user == nil {
+		return c.Creds.HasCap(capability) && (c.Creds.UserNS == nil || c.Creds.UserNS.Parent == nil)
+	}
+	return c.Creds.HasCapIn(user, capability)
 }
 
 const propagationFlags = linux.MS_SHARED | linux.MS_PRIVATE | linux.MS_SLAVE | linux.MS_UNBINDABLE
@@ -181,7 +189,7 @@ func Remount(c *Caller, p Path, flags uint32, data string) linux.Errno {
 		return linux.EPERM
 	}
 	if flags&linux.MS_BIND == 0 {
-		if !c.Creds.HasCap(linux.CAP_SYS_ADMIN) || m.SB.UserNS != c.Creds.UserNS && m.SB.UserNS != nil {
+		if !c.capableIn(m.SB.UserNS, linux.CAP_SYS_ADMIN) {
 			return linux.EPERM
 		}
 		if m.SB.Remount != nil {
