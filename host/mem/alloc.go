@@ -57,6 +57,7 @@ func (f *File) allocSmall(pages int, kind Kind, near uint64) (Range, linux.Errno
 		cold = allPages
 		c.cold = bitmap{}
 		f.warm -= uint64(pages)
+		f.wantTrimLocked() // later, if nobody needs them
 	} else {
 		f.warm -= uint64(pages - cold.count())
 	}

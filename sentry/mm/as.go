@@ -63,6 +63,7 @@ type AddressSpace struct {
 	layout   Layout
 	base     uint64 // of top-down mmap
 	lockAll  vmFlags
+	refused  bool   // the last Apply failed
 	spurious uint64 // address of the last fault that found nothing to do
 }
 

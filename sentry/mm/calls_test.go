@@ -292,6 +292,16 @@ func TestMAdvise(t *testing.T) {
 	if errno := g.as.MInCore(a-100*pageSize, 200*pageSize, make([]byte, 200)); errno != linux.ENOMEM {
 		t.Error("mincore over a hole: ", errno)
 	}
+	g.as.SetAnonName(a+3*pageSize, pageSize, "pool")
+	names := ""
+	g.as.VMAs(func(i VMAInfo) bool { names += i.Name + ";"; return true })
+	if !strings.Contains(names, ";[anon:pool];") {
+		t.Error("names: ", names)
+	}
+	g.as.MProtect(a+4*pageSize, pageSize, linux.PROT_NONE)
+	if errno := g.as.MLock(a, 8*pageSize, false); errno != linux.ENOMEM {
+		t.Error("mlock of what has no permission: ", errno)
+	}
 	for i, c := range []struct {
 		addr  uint64
 		flags int

@@ -184,23 +184,29 @@ func (as *AddressSpace) opUnmap(start, end uint64) {
 }
 
 // apply sends the collected operations to the stub, then gives memory back that nothing maps any more.
-// When the stub cannot hold so many mappings it is emptied once, and everything is mapped again as it is touched.
-// A stub that is gone is no error here: its threads find out.
+// When the stub cannot hold so many mappings it is emptied, and everything is mapped again as it is touched; if the
+// next try fails too, there is no memory. A stub that is gone is no error here: its threads find out.
 func (as *AddressSpace) apply() linux.Errno {
-	errno := linux.Errno(0)
+	errno, reachable := linux.Errno(0), false
 	if len(as.ops) > 0 {
 		errno = as.host.Apply(as.ops)
 		if errno == linux.ESRCH {
 			errno = 0
-		} else if errno != 0 {
-			errno = as.flush()
+		}
+		again := as.refused
+		as.refused = errno != 0
+		if as.refused {
+			reachable = as.flush() != 0
+			if errno == linux.ENOMEM && !again && !reachable {
+				errno = 0
+			}
 		}
 		as.ops = as.ops[:0]
 		if cap(as.ops) > 512 {
 			as.ops = nil
 		}
 	}
-	if errno != 0 {
+	if reachable {
 		// The stub may still map these: they stay ours until it is dead.
 		as.stuck = append(as.stuck, as.puts...)
 	} else {

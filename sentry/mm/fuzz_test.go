@@ -281,7 +281,7 @@ func runModel(t *testing.T, data []byte) {
 			m.g.as.MLock(fuzzBase+uint64(i)*pageSize, uint64(n)*pageSize, x&1 != 0)
 			m.g.as.MUnlockAll()
 		case 13:
-			if x%8 == 0 {
+			if x%8 == 0 && !m.g.as.refused {
 				m.g.host.fail = linux.ENOMEM
 			}
 		default:

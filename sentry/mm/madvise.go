@@ -25,8 +25,6 @@ func (as *AddressSpace) MAdvise(addr, length uint64, advice int) linux.Errno {
 		return as.madvPopulate(addr, end, advice == linux.MADV_POPULATE_WRITE)
 	case linux.MADV_REMOVE:
 		return as.madvRemove(addr, end)
-	case linux.MADV_HWPOISON, linux.MADV_SOFT_OFFLINE:
-		return linux.EPERM
 	}
 	as.mu.Lock()
 	defer as.unlock()
@@ -115,8 +113,7 @@ func (as *AddressSpace) advice(advice int) (fn func(v *vma, start, end uint64) l
 		}
 	case linux.MADV_COLLAPSE:
 		fn = func(*vma, uint64, uint64) linux.Errno { return linux.EINVAL } // no huge page can be promised
-	case linux.MADV_WILLNEED, linux.MADV_POPULATE_READ, linux.MADV_POPULATE_WRITE, linux.MADV_REMOVE,
-		linux.MADV_HWPOISON, linux.MADV_SOFT_OFFLINE:
+	case linux.MADV_WILLNEED, linux.MADV_POPULATE_READ, linux.MADV_POPULATE_WRITE, linux.MADV_REMOVE:
 		fn = func(*vma, uint64, uint64) linux.Errno { return 0 }
 	}
 	return fn, fn != nil
@@ -137,6 +134,47 @@ func (as *AddressSpace) changeFlags(v *vma, start, end uint64, set, reset vmFlag
 	w.flags = w.flags&^reset | set
 	as.count(w, end-start, true)
 	return 0
+}
+
+// SetAnonName names private anonymous memory for /proc/pid/maps: prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME). The caller
+// has checked the name; an empty one takes it away.
+func (as *AddressSpace) SetAnonName(addr, length uint64, name string) linux.Errno {
+	end := addr + pageUp(length)
+	if addr&pageMask != 0 || length != 0 && pageUp(length) == 0 || end < addr {
+		return linux.EINVAL
+	}
+	if name != "" {
+		name = "[anon:" + name + "]"
+	}
+	as.mu.Lock()
+	defer as.unlock()
+	var result linux.Errno
+	for a := addr; a < end; {
+		it := as.vmas.Seek(a)
+		if !it.Ok() || it.Start() >= end {
+			result = linux.ENOMEM
+			break
+		}
+		v := *it.Val()
+		if it.Start() > a || v.is(vmHidden) {
+			result = linux.ENOMEM
+		}
+		start, stop := max(a, it.Start()), min(end, it.End())
+		if !v.is(vmHidden) {
+			if v.m != nil {
+				return linux.EBADF
+			}
+			if int64(as.vmas.Len()+as.splitsNeeded(start, stop)) > VM.MaxMapCount.Load() {
+				return linux.ENOMEM
+			}
+			as.splitVMA(start)
+			as.splitVMA(stop)
+			(*as.vmas.Find(start).Val()).name = name
+		}
+		a = stop
+	}
+	as.mergeVMAs(addr, end)
+	return result
 }
 
 // zap drops the pages of a VMA: private memory reads as zero or as the file again, shared as it is.

@@ -67,15 +67,15 @@ func (as *AddressSpace) lockRange(start, end uint64, set, reset vmFlags) linux.E
 	return 0
 }
 
-// lockPopulate makes locked memory present. Memory without any permission stays as it is; Linux answers ENOMEM
-// for what cannot be faulted in.
-func (as *AddressSpace) lockPopulate(start, end uint64) linux.Errno {
+// lockPopulate makes memory present. It goes on after what cannot be faulted in, memory without permission for one,
+// and reports that as ENOMEM.
+func (as *AddressSpace) lockPopulate(start, end uint64) (result linux.Errno) {
 	for a := start; a < end; {
 		as.mu.RLock()
 		it := as.vmas.Seek(a)
 		if !it.Ok() || it.Start() >= end {
 			as.mu.RUnlock()
-			return 0
+			return result
 		}
 		v := *it.Val()
 		s, e := max(a, it.Start()), min(end, it.End())
@@ -83,18 +83,19 @@ func (as *AddressSpace) lockPopulate(start, end uint64) linux.Errno {
 		if v.prot&linux.PROT_WRITE != 0 && !v.is(vmShared) {
 			access = linux.PROT_WRITE
 		}
-		skip := v.prot == 0 || v.is(vmHidden|vmSpecial)
+		skip := v.is(vmHidden | vmSpecial)
 		as.mu.RUnlock()
 		for s < e && !skip {
 			next, errno := as.populateStep(s, e, access)
 			if errno != 0 {
-				return linux.ENOMEM
+				result = linux.ENOMEM
+				break
 			}
 			s = next
 		}
 		a = e
 	}
-	return 0
+	return result
 }
 
 // MLockAll implements mlockall(2); the caller has checked the flags.

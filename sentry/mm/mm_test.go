@@ -270,5 +270,12 @@ func TestHostThatRefusesMappingsIsEmptiedOnce(t *testing.T) {
 	g.set(a+(512<<10), 2)
 	g.want(a, 1)
 	g.want(a+(512<<10), 2)
+	// What can never be mapped is a signal, not a fault for ever.
+	g.host.fail = linux.EPERM
+	if f, ok := g.as.HandleFault(a+(800<<10), linux.PROT_WRITE); ok || f.Signo != linux.SIGBUS {
+		t.Errorf("%+v", f)
+	}
+	g.set(a+(800<<10), 3)
+	g.want(a, 1)
 	g.end()
 }

@@ -14,9 +14,9 @@ import (
 // serves them to all who read guest memory through it (write(2), process_vm_readv(2), /proc/pid/mem, ptrace), and
 // restores them before the guest or the sentry writes there.
 //
-// Loads by the guest itself are served truthfully only where text can be execute-only, which takes protection keys
-// (the host then maps PROT_EXEC alone without read permission, and a load faults: HandleFault unpatches). Without
-// them a guest that loads its own text sees the patched bytes; nothing on x86-64 can catch such a load.
+// Loads by the guest itself are another matter. On x86-64 nothing catches a load from a page that can be executed,
+// but protection keys: with them the host maps PROT_EXEC alone without read permission, and a platform that
+// sees such a fault may call Unpatch. Without them a guest that loads its own text sees the patched bytes.
 
 var _ platform.TextMemory = (*AddressSpace)(nil)
 
