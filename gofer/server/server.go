@@ -92,12 +92,12 @@ func serve(conn int32, roots []Root, maxOpen int) error {
 // openLimit raises the soft limit of descriptors and returns how many of them nodes may keep.
 func openLimit() int {
 	var lim unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
+	if unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &lim) != nil {
 		return 256
 	}
 	soft := lim.Cur
 	lim.Cur = lim.Max
-	if unix.Setrlimit(unix.RLIMIT_NOFILE, &lim) == nil {
+	if unix.Prlimit(0, unix.RLIMIT_NOFILE, &lim, nil) == nil {
 		soft = lim.Cur
 	}
 	return int(min(max(soft/2, 64), maxOpen))

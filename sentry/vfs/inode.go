@@ -143,6 +143,13 @@ type Revalidator interface {
 	Revalidate(c *Caller, dir *Inode, name string, child *Inode) bool
 }
 
+// PathRevalidator is a Revalidator where a question is a round trip: it is asked about several names at once.
+type PathRevalidator interface {
+	// RevalidatePath says how many of names, which lead on from dir, still mean children (nil: a negative entry,
+	// only at the end).
+	RevalidatePath(c *Caller, dir *Inode, names []string, children []*Inode) int
+}
+
 // LinkOps are the operations on symbolic links.
 type LinkOps interface {
 	Readlink(c *Caller, i *Inode) (string, linux.Errno)

@@ -11,15 +11,13 @@ import (
 func (w *walker) lookup(name, rest string) (*Dentry, linux.Errno) {
 	dir := w.d
 	d := dir.child(name)
-	if d != nil && dir.sb.Revalidate {
-		if r, ok := dir.Inode().Ops.(Revalidator); ok {
-			if w.flags&Cached != 0 {
-				return nil, linux.EAGAIN
-			}
-			if !r.Revalidate(w.c, dir.Inode(), name, d.Inode()) {
-				d.invalidate()
-				d = nil
-			}
+	if d != nil && dir.sb.Revalidate && !w.isFresh(dir, d) {
+		if w.flags&Cached != 0 {
+			return nil, linux.EAGAIN
+		}
+		if !w.revalidate(dir, d, name, rest) {
+			d.invalidate()
+			d = nil
 		}
 	}
 	if d != nil {
@@ -44,7 +42,51 @@ func (w *walker) lookup(name, rest string) (*Dentry, linux.Errno) {
 	// Dropping the reference leaves the dentry in the cache, where the clock may take it: the caller's
 	// tryGet at the end of the walk finds out.
 	d.put()
+	if dir.sb.Revalidate {
+		w.fresh, w.freshAt = maxWalkAhead, d // all that is cached below is younger than this walk
+	}
 	return d, 0
+}
+
+// isFresh says whether child d of dir needs no question since this walk has asked already.
+func (w *walker) isFresh(dir, d *Dentry) bool {
+	if w.fresh == 0 || w.freshAt != dir {
+		return false
+	}
+	w.fresh--
+	w.freshAt = d
+	return true
+}
+
+// revalidate asks whether the cached child d is still what name means, and at the same time about as much of
+// the path behind it as is cached, if the filesystem can.
+func (w *walker) revalidate(dir, d *Dentry, name, rest string) bool {
+	i := dir.Inode()
+	if pr, ok := i.Ops.(PathRevalidator); ok {
+		names := componentsOf(name, rest)
+		if len(names) == 0 {
+			names = []string{name}
+		}
+		children := make([]*Inode, 0, len(names))
+		for at := d; ; {
+			children = append(children, at.Inode())
+			if len(children) == len(names) || !at.isDir() || at.mounted.Load() != 0 {
+				break
+			}
+			if at = at.child(names[len(children)]); at == nil {
+				break
+			}
+		}
+		n := pr.RevalidatePath(w.c, i, names[:len(children)], children)
+		if n > 0 {
+			w.fresh, w.freshAt = n-1, d
+		}
+		return n > 0
+	}
+	if r, ok := i.Ops.(Revalidator); ok {
+		return r.Revalidate(w.c, i, name, d.Inode())
+	}
+	return true
 }
 
 // invalidate drops a cached name that does not mean what it did, unless something is mounted below it.

@@ -89,6 +89,10 @@ type walker struct {
 	seq    uint64 // treeSeq at the start, if scoped
 	jumped Path   // where a magic link led: holds a reference
 	depth  uint32 // restarts
+
+	// In a filesystem with Revalidate: so many cached names on from freshAt have been asked about by this walk.
+	fresh   int
+	freshAt *Dentry
 }
 
 // later is a stack of rests of paths. Few fit in place: a slice of the walker's own array would make the walker
@@ -125,6 +129,7 @@ func (w *walker) init(c *Caller, at Path, name string, fl WalkFlags) linux.Errno
 	w.c, w.flags, w.path = c, fl, name
 	w.after.n = 0
 	w.links, w.last, w.kind, w.trailing = 0, "", lastNorm, false
+	w.fresh, w.freshAt = 0, nil
 	w.root = c.Root
 	if fl&(Beneath|InRoot) != 0 {
 		w.scoped = true

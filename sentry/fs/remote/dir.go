@@ -179,17 +179,30 @@ func lastOf(out []*vfs.Inode) vfs.InodeOps {
 	return out[len(out)-1].Ops
 }
 
-// Revalidate asks whether name still means child. Attributes come along.
-func (d *dirNode) Revalidate(c *vfs.Caller, _ *vfs.Inode, name string, child *vfs.Inode) bool {
+// Revalidate asks whether name still means child.
+func (d *dirNode) Revalidate(c *vfs.Caller, i *vfs.Inode, name string, child *vfs.Inode) bool {
+	return d.RevalidatePath(c, i, []string{name}, []*vfs.Inode{child}) == 1
+}
+
+// RevalidatePath asks about several names with one request. Attributes come along.
+func (d *dirNode) RevalidatePath(_ *vfs.Caller, _ *vfs.Inode, names []string, children []*vfs.Inode) int {
 	var r proto.Walked
-	errno := d.fs.cl.call(&proto.Walk{Dir: d.ref(), Names: []string{name}}, &r, new(int32))
-	if errno != 0 || len(r.Nodes) > 1 {
-		return false // the lookup that follows has the error
+	var fd int32
+	errno := d.fs.cl.call(&proto.Walk{Dir: d.ref(), Names: names}, &r, &fd)
+	closeFD(fd)
+	if errno != 0 || len(r.Nodes) > len(names) {
+		return 0 // the lookup that follows has the error
 	}
-	if len(r.Nodes) == 0 {
-		return child == nil && linux.Errno(r.Errno) == linux.ENOENT
+	for k := range r.Nodes {
+		if children[k] == nil || nodeOf(children[k]).takeAttr(&r.Nodes[k].Attr) != 0 {
+			return k
+		}
 	}
-	return child != nil && nodeOf(child).takeAttr(&r.Nodes[0].Attr) == 0
+	n := len(r.Nodes)
+	if n < len(names) && children[n] == nil && linux.Errno(r.Errno) == linux.ENOENT {
+		n++
+	}
+	return n
 }
 
 // Make creates an entry. A new regular file comes with a descriptor for the open that mostly follows.

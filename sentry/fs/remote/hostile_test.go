@@ -268,3 +268,40 @@ func TestGoferDies(t *testing.T) {
 		t.Error("an open file needs no gofer:", n, errno)
 	}
 }
+
+func TestRoundTrips(t *testing.T) {
+	for _, c := range []struct {
+		what       string
+		cache      remote.Cache
+		cold, warm int32 // requests of the first and the second time
+		do         func(w *world) linux.Errno
+	}{
+		{"stat", remote.CacheImmutable, 2, 0, func(w *world) linux.Errno { return second(w.stat("a/b/file")) }},
+		{"stat shared", remote.CacheShared, 1, 1, func(w *world) linux.Errno { return second(w.stat("a/b/file")) }},
+		{"missing", remote.CacheImmutable, 1, 0, func(w *world) linux.Errno { return second(w.stat("a/b/none")) - linux.ENOENT }},
+		{"missing shared", remote.CacheShared, 1, 1, func(w *world) linux.Errno { return second(w.stat("a/b/none")) - linux.ENOENT }},
+		{"open", remote.CacheImmutable, 1, 0, func(w *world) linux.Errno { w.read("a/b/file"); return 0 }},
+		{"open shared", remote.CacheShared, 2, 1, func(w *world) linux.Errno { w.read("a/b/file"); return 0 }},
+		{"link", remote.CacheImmutable, 2, 0, func(w *world) linux.Errno { w.read("a/link"); return 0 }},
+		{"list", remote.CacheImmutable, 2, 0, func(w *world) linux.Errno { w.list("a"); return 0 }},
+	} {
+		var n atomic.Int32
+		w, err := lying(t, plant(t), c.cache, func(req proto.Request, frame []byte, fds []int32) ([]byte, []int32) {
+			n.Add(1)
+			t.Logf("%s: %T", c.what, req)
+			return frame, fds
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []int32{c.cold, c.warm} {
+			n.Store(0)
+			if errno := c.do(w); errno != 0 {
+				t.Errorf("%s: %v", c.what, errno)
+			}
+			if got := n.Load(); got > want {
+				t.Errorf("%s, time %d: %d requests, want %d", c.what, i+1, got, want)
+			}
+		}
+	}
+}
