@@ -154,10 +154,10 @@ type mapping struct {
 
 	regOff, regLen uint64 // what the file was told
 
-	// Guarded by as.mu.
-	users int    // VMAs and calls in progress
-	inval uint64 // counts Invalidate: what a file said before is void
+	inval atomic.Uint64 // counts Invalidate: what a file said before is void
 
+	// Guarded by as.mu.
+	users    int  // VMAs and calls in progress
 	hostFile bool // the file is behind a host descriptor: ask for much at once
 }
 
@@ -181,7 +181,7 @@ func (m *mapping) Invalidate(off, length uint64) {
 	as := m.as
 	as.mu.Lock()
 	defer as.unlock()
-	m.inval++
+	m.inval.Add(1)
 	end := min(off+length, m.off+m.len)
 	if off+length < off {
 		end = m.off + m.len

@@ -127,13 +127,13 @@ func (as *AddressSpace) fill(vit vmaIter, addr uint64, write, guest bool) work {
 		return as.fill(vit, addr, write, guest)
 	case write && e.wp && (v.is(vmShared) || !e.mem):
 		s, t := as.block(vit, addr, max(x.Start(), vit.Start()), min(x.End(), vit.End()), minBlock)
-		return work{m: v.m, inval: v.m.inval, start: s, end: t, off: v.off + s - vit.Start(), write: true, private: !v.is(vmShared)}
+		return work{m: v.m, inval: v.m.inval.Load(), start: s, end: t, off: v.off + s - vit.Start(), write: true, private: !v.is(vmShared)}
 	case write && e.wp:
 		return work{errno: as.breakCopy(x, addr)}
 	case e.stub == e.hostProt() && guest && !e.mem:
 		// The stub has it, and yet the guest faulted: the host file may have shrunk.
 		p := pageDown(addr)
-		return work{m: v.m, inval: v.m.inval, start: p, end: p + pageSize, off: v.off + p - vit.Start(), write: write, private: !v.is(vmShared)}
+		return work{m: v.m, inval: v.m.inval.Load(), start: p, end: p + pageSize, off: v.off + p - vit.Start(), write: write, private: !v.is(vmShared)}
 	case e.stub != e.hostProt():
 		as.mapSome(x, addr)
 	case guest:

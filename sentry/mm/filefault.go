@@ -25,7 +25,7 @@ type work struct {
 func (as *AddressSpace) askHole(vit vmaIter, addr uint64, write bool) work {
 	v := *vit.Val()
 	lo, hi := as.hole(vit, addr)
-	w := work{m: v.m, inval: v.m.inval, write: write, private: !v.is(vmShared)}
+	w := work{m: v.m, inval: v.m.inval.Load(), write: write, private: !v.is(vmShared)}
 	if v.m.hostFile && !(write && w.private) {
 		w.start, w.end = max(lo, addr&^(minBlock-1)), hi
 		w.end = min(w.end, w.start+fileBlock)
@@ -112,7 +112,7 @@ func (as *AddressSpace) install(w *work) {
 	b := w.got
 	start, end := w.start, w.start+b.Len
 	it := as.vmas.Find(start)
-	if !it.Ok() || (*it.Val()).m != w.m || (*it.Val()).off+start-it.Start() != w.off || w.m.inval != w.inval {
+	if !it.Ok() || (*it.Val()).m != w.m || (*it.Val()).off+start-it.Start() != w.off || w.m.inval.Load() != w.inval {
 		as.putBacking(b)
 		return
 	}
@@ -207,7 +207,7 @@ func (as *AddressSpace) answerAhead(v *vma, length uint64) (w work) {
 	if v.prot == 0 {
 		return work{}
 	}
-	w = work{m: v.m, inval: v.m.inval, off: v.off, end: length, private: !v.is(vmShared)}
+	w = work{m: v.m, inval: v.m.inval.Load(), off: v.off, end: length, private: !v.is(vmShared)}
 	w.write = w.private && v.prot&linux.PROT_WRITE != 0 && length <= aheadMax
 	// How much of a file in the memory file is worth mapping is the file's affair; ask for little at first.
 	w.end = min(length, maxBlock)

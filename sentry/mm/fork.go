@@ -25,12 +25,14 @@ func (as *AddressSpace) Fork() (*AddressSpace, linux.Errno) {
 		as.unlock()
 		for _, m := range missing {
 			twins[m] = newMapping(child, m.ref, m.off, m.len)
-			twins[m].addr, twins[m].hostFile = m.addr, m.hostFile
 		}
 		as.mu.Lock()
+		child.mu.LockNested()
 		for _, m := range missing {
+			twins[m].addr, twins[m].hostFile = m.addr, m.hostFile
 			as.release1(m)
 		}
+		child.mu.Unlock()
 		as.unlock()
 	}
 	child.mu.Lock()

@@ -44,8 +44,8 @@ func (as *AddressSpace) MRemap(addr, oldLen, newLen uint64, flags uint32, newAdd
 		m.users++
 		r.drop()
 		spare := newMapping(as, m.ref, off, length)
-		spare.hostFile = m.hostFile
 		as.mu.Lock()
+		spare.hostFile = m.hostFile
 		spare.users++
 		as.release1(m)
 		r.spare = spare

@@ -86,7 +86,7 @@ func (as *AddressSpace) PatchText(addr uint64, old, b []byte) linux.Errno {
 			}
 			return errno
 		}
-		w = work{m: v.m, inval: v.m.inval, start: page, end: page + pageSize, off: v.off + page - it.Start(), write: true, private: true}
+		w = work{m: v.m, inval: v.m.inval.Load(), start: page, end: page + pageSize, off: v.off + page - it.Start(), write: true, private: true}
 		v.m.users++
 		as.applyUnlock()
 		if errno := as.ask(&w); errno != 0 {
