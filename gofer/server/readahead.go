@@ -9,6 +9,9 @@ import (
 	"hornwork/linux"
 )
 
+// maxAheadDepth keeps the sentry, which gets no handles here, from having to name objects by endless paths.
+const maxAheadDepth = 16
+
 // ahead collects the listings of a tree, depth first.
 type ahead struct {
 	*session
@@ -31,7 +34,7 @@ func (c *session) readAhead(m *proto.ReadAhead) (proto.Response, linux.Errno) {
 	}
 	for _, name := range m.Names {
 		e := proto.Entry{Name: name}
-		if describe(o.fd, o.dev, &e, linux.DT_DIR, false) && !a.visit(0, "", &e) {
+		if describe(o.fd, o.dev, &e, linux.DT_DIR, false) && !a.visit(0, "", &e, 0) {
 			break
 		}
 	}
@@ -40,8 +43,8 @@ func (c *session) readAhead(m *proto.ReadAhead) (proto.Response, linux.Errno) {
 
 // visit adds the directory e of list number parent, whose path is prefix, and those below it. It does not go
 // onto other mounts. false: the answer is full.
-func (a *ahead) visit(parent uint32, prefix string, e *proto.Entry) bool {
-	if !e.Full() || e.Attr.Dev != a.o.dev || e.Attr.Nlink == 0 {
+func (a *ahead) visit(parent uint32, prefix string, e *proto.Entry, depth int) bool {
+	if !e.Full() || e.Attr.Dev != a.o.dev || e.Attr.Nlink == 0 || depth == maxAheadDepth {
 		return true
 	}
 	if len(a.r.Lists) == a.max {
@@ -60,7 +63,7 @@ func (a *ahead) visit(parent uint32, prefix string, e *proto.Entry) bool {
 	a.r.Lists = append(a.r.Lists, s)
 	number := uint32(len(a.r.Lists))
 	for i := range s.Entries {
-		if !a.visit(number, path+"/", &s.Entries[i]) {
+		if !a.visit(number, path+"/", &s.Entries[i], depth+1) {
 			return false
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"hornwork/gofer/server"
 	"hornwork/host/sys"
 	"hornwork/linux"
-	"hornwork/sentry/cred"
 	"hornwork/sentry/fs/remote"
 	"hornwork/sentry/usermem"
 	"hornwork/sentry/vfs"
@@ -61,7 +60,7 @@ func lying(t *testing.T, dir string, cache remote.Cache, lie func(proto.Request,
 		return nil, err2
 	}
 	root := vfs.NewMountNS(sb, 0).Root()
-	c := &vfs.Caller{Creds: cred.Root(&cred.UserNS{}), Root: root, Cwd: root}
+	c := &vfs.Caller{Creds: owner(), Root: root, Cwd: root}
 	return &world{t, dir, c, root}, nil
 }
 

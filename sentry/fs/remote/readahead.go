@@ -11,6 +11,8 @@ import (
 const (
 	minAhead = 4
 	maxAhead = proto.MaxAhead
+	// maxRefPath bounds the path that names an object without a handle.
+	maxRefPath = 8
 )
 
 // wantAhead is how many listings to ask for.
@@ -36,6 +38,10 @@ func (d *dirNode) readAhead() *listing {
 	if up == nil {
 		return nil
 	}
+	ref := p.parent.ref()
+	if len(ref.Path) > maxRefPath {
+		return nil // fetched alone, d gets a handle, and paths below are short again
+	}
 	first, ok := up.index[p.name]
 	if !ok {
 		return nil
@@ -48,7 +54,7 @@ func (d *dirNode) readAhead() *listing {
 		}
 	}
 	var r proto.Lists
-	errno := d.fs.cl.call(&proto.ReadAhead{Ref: p.parent.ref(), Names: names, Max: uint32(n)}, &r, nil)
+	errno := d.fs.cl.call(&proto.ReadAhead{Ref: ref, Names: names, Max: uint32(n)}, &r, nil)
 	if errno != 0 {
 		return nil
 	}

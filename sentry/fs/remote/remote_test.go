@@ -73,9 +73,15 @@ func mountClient(t testing.TB, cl *remote.Client, dir string, cache remote.Cache
 		t.Fatal(err)
 	}
 	root := vfs.NewMountNS(sb, 0).Root()
-	ns := &cred.UserNS{}
-	c := &vfs.Caller{Creds: cred.Root(ns), Root: root, Cwd: root}
+	c := &vfs.Caller{Creds: owner(), Root: root, Cwd: root}
 	return &world{t, dir, c, root}
+}
+
+// owner is a privileged caller with the test's own IDs, which alone an ordinary user can give to files.
+func owner() *cred.Credentials {
+	c := cred.Root(&cred.UserNS{})
+	c.FSUID, c.FSGID = uint32(os.Getuid()), uint32(os.Getgid())
+	return c
 }
 
 func (w *world) open(name string, flags uint32, mode uint32) (*vfs.File, linux.Errno) {
@@ -444,6 +450,37 @@ func TestMappingsAreTheHostsPages(t *testing.T) {
 	if _, errno := ro.Ops.(mm.MappedFile).Backing(0, 4096, true); errno != linux.EACCES {
 		t.Error(errno)
 	}
+}
+
+func TestDeepTrees(t *testing.T) {
+	eachCache(t, func(t *testing.T, cache remote.Cache) {
+		dir := t.TempDir()
+		deep := strings.Repeat("directory/", 300) // more components than one request takes
+		at := openRoot(t, dir)
+		for range 300 {
+			if err := unix.Mkdirat(int(at), "directory", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			next, err := unix.Openat(int(at), "directory", unix.O_PATH|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unix.Close(int(at))
+			at = int32(next)
+		}
+		unix.Mkdirat(int(at), "end", 0o755)
+		unix.Close(int(at))
+		w := mount(t, dir, true, cache)
+		if n := w.find("/"); n < 300 {
+			t.Error(n)
+		}
+		p, errno := vfs.Walk(w.c, w.root, deep, 0)
+		w.must(errno)
+		defer p.Put()
+		q, errno := vfs.Walk(w.c, p, "end", 0)
+		w.must(errno)
+		q.Put()
+	})
 }
 
 func TestSparseFilesAndSeek(t *testing.T) {
