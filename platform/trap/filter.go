@@ -18,6 +18,7 @@ const (
 
 	dataNR   = 0 // offsets in struct seccomp_data
 	dataArch = 4
+	dataIP   = 8
 	dataArgs = 16
 
 	// The listener's flags: SPEC_ALLOW, as guests get no more than they would natively; NEW_LISTENER;
@@ -39,16 +40,19 @@ var trapped = []uint32{
 	0xffffffff, // the kernel does not restart it when a signal interrupts the notification
 }
 
-// guestFilter is the filter of a guest thread. It allows exit(2), which ends the thread and nothing else.
-// Whether the call comes from guest code or from the stub makes no difference: nothing else is done by the host.
+// guestFilter is the filter of a guest thread. It allows exit(2) of the stub, which ends the thread and nothing else;
+// that of guest code is a request like others. A guest that jumps to the stub's instruction ends its own thread.
 func guestFilter() []sockFilter {
 	f := []sockFilter{
 		{bpfLoad, 0, 0, dataArch},
 		{bpfJEQ, 1, 0, linux.AUDIT_ARCH_X86_64},
 		{bpfReturn, 0, 0, retTrap},
 		{bpfLoad, 0, 0, dataNR},
-		{bpfJEQ, 0, 1, linux.SYS_EXIT},
+		{bpfJEQ, 0, 4, linux.SYS_EXIT},
+		{bpfLoad, 0, 0, dataIP + 4},
+		{bpfJEQ, 0, 1, textBase >> 32},
 		{bpfReturn, 0, 0, retAllow},
+		{bpfReturn, 0, 0, retNotify},
 	}
 	for _, nr := range trapped {
 		f = append(f, sockFilter{bpfJEQ, 0, 1, nr}, sockFilter{bpfReturn, 0, 0, retTrap})
@@ -70,6 +74,12 @@ func mapperFilter() []sockFilter {
 	for _, nr := range []uint32{linux.SYS_MUNMAP, linux.SYS_MPROTECT, linux.SYS_CLOSE_RANGE, linux.SYS_CLOCK_GETTIME} {
 		f = append(f, sockFilter{bpfJEQ, 0, 1, nr}, allow)
 	}
+	f = append(f,
+		sockFilter{bpfJEQ, 0, 4, linux.SYS_RECVMSG},
+		sockFilter{bpfLoad, 0, 0, dataArgs},
+		sockFilter{bpfJEQ, 0, 1, fdSocket},
+		allow,
+		sockFilter{bpfReturn, 0, 0, retKillProcess})
 	return append(f,
 		sockFilter{bpfJEQ, 0, 4, linux.SYS_MMAP},
 		sockFilter{bpfLoad, 0, 0, dataArgs + 3*8},
