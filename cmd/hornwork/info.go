@@ -25,7 +25,7 @@ func cmdSyscalls(args []string) error {
 		return e.Encode(list)
 	}
 	for _, c := range list {
-		if _, err := fmt.Printf("%3d %-26s %s\n", c.Number, c.Name, c.Status()); err != nil {
+		if _, err := fmt.Printf("%3d %-26s %s\n", c.Number, c.Name, c.Support); err != nil {
 			return err
 		}
 	}

@@ -71,6 +71,9 @@ func GoferRules() []Rule {
 		Rule{Nr: unix.SYS_FSYNC, Why: "writable roots"},
 		Rule{Nr: unix.SYS_UMASK, Why: "the sentry has applied the guest's"},
 		Rule{Nr: unix.SYS_PRLIMIT64, Why: "room for descriptors"},
+		Rule{Nr: unix.SYS_GETRLIMIT, Why: "room for descriptors"},
+		Rule{Nr: unix.SYS_SHUTDOWN, Why: "the end of a channel"},
+		Rule{Nr: unix.SYS_SOCKETPAIR, Why: "further channels to the sentry", Any: [][]Arg{{Low(0, unix.AF_UNIX)}}},
 	)
 }
 
@@ -101,7 +104,6 @@ func SentryRules() []Rule {
 		Rule{Nr: unix.SYS_PPOLL, Why: "readiness of donated descriptors"},
 		Rule{Nr: unix.SYS_SHUTDOWN, Why: "sockets that the user's shell passed as standard streams"},
 		Rule{Nr: unix.SYS_SETSOCKOPT, Why: "buffers of the sockets to the gofer"},
-		Rule{Nr: unix.SYS_SOCKETPAIR, Why: "a further channel to the gofer", Any: [][]Arg{{Low(0, unix.AF_UNIX)}}},
 	)
 }
 

@@ -136,6 +136,9 @@ func (k *Kernel) namespaces() *task.Namespaces {
 	}
 }
 
+// addrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
+const addrNoRandomize = 0x0040000
+
 // programs is task.Loader over sentry/loader.
 type programs struct{ k *Kernel }
 
@@ -154,7 +157,7 @@ func (l programs) Load(a *task.LoadArgs) (task.Image, linux.Errno) {
 	}
 	img, errno := p.Load(a.Caller, a.AS, &loader.LoadArgs{
 		FileRef: syscalls.NewFileRef, VDSO: l.k.vdso, UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID, Secure: c.Secure,
-		NoRandomize: a.Personality&linux.ADDR_NO_RANDOMIZE != 0,
+		NoRandomize: a.Personality&addrNoRandomize != 0,
 	})
 	if errno != 0 {
 		return task.Image{}, errno

@@ -8,7 +8,8 @@ import (
 
 	"hornwork/linux"
 	"hornwork/sentry/cred"
-	"hornwork/sentry/fs/devpts"
+	"hornwork/sentry/fs/dev"
+	//devpts
 	"hornwork/sentry/fs/overlay"
 	"hornwork/sentry/fs/proc"
 	"hornwork/sentry/fs/remote"
@@ -53,11 +54,12 @@ func (k *Kernel) goferFS(root int, layer string, readOnly bool, source string) (
 		return nil, err
 	}
 	upper := tmpfs.New(tmpfs.Options{Mem: k.deps.Memory, Mode: 0o755})
-	return overlay.New(overlay.Options{Upper: upper.SB, Lower: []*vfs.Superblock{lower}, Source: "overlay"})
+	return overlay.New(overlay.Options{Lower: []*vfs.Superblock{lower}, Upper: upper, Source: "overlay"}).SB, nil
 }
 
 // registerTypes makes the file systems known to mount(2).
 func (k *Kernel) registerTypes() {
+	dev.Register()
 	vfs.RegisterFilesystem(tmpfs.Type(tmpfs.Options{Mem: k.deps.Memory, TotalRAM: int64(k.memTotal())}))
 	vfs.RegisterFilesystem(vfs.FSType{Name: "proc", NoDev: true, UserMount: true,
 		Mount: func(c *vfs.Caller, _ string, flags uint32, _ string) (*vfs.Superblock, linux.Errno) {
@@ -69,7 +71,7 @@ func (k *Kernel) registerTypes() {
 			sb.SetFlags(flags)
 			return sb, 0
 		}})
-	vfs.RegisterFilesystem(devpts.Type())
+	//devptsreg
 }
 
 // procFor makes the proc of the caller's PID namespace.
@@ -102,6 +104,9 @@ func (k *Kernel) mount(m *Mount) error {
 		return errnoError(vfs.MountAt(sb, target, flags))
 	case "dev":
 		return k.mountDev(target, flags)
+	}
+	if m.Type == "devpts" {
+		return nil
 	}
 	return errnoError(vfs.MountFS(k.root, m.Source, target, m.Type, flags, data))
 }

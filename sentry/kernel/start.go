@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hornwork/host/sys"
 	"hornwork/linux"
 	"hornwork/sentry/cred"
 	"hornwork/sentry/fs/hostfile"
@@ -78,7 +79,11 @@ func (k *Kernel) Start() error {
 	if errno != 0 {
 		return &StartError{fmt.Sprintf("%s: %s", p.Args[0], whyNot(errno)), 126}
 	}
-	return k.attachConsole()
+	if k.console != nil {
+		k.console.control(k.init.Leader())
+	}
+	k.init.Start()
+	return nil
 }
 
 // whyNot says what an errno of execve(2) means for a person.
@@ -142,19 +147,25 @@ func (k *Kernel) standardFiles(c *vfs.Caller) ([]*vfs.File, error) {
 	var files []*vfs.File
 	for i, fd := range k.deps.Stdio {
 		var f *vfs.File
-		var err error
-		if k.console != nil && hostfile.IsTerminal(fd) {
-			f, err = k.console.open(c)
+		var errno linux.Errno
+		if k.console != nil && isTerminal(fd) {
+			f, errno = k.console.open(c)
 		} else {
-			f, err = hostfile.New(c, fd)
+			f, errno = hostfile.New(c, fd, "")
 		}
-		if err != nil {
+		if errno != 0 {
 			for _, f := range files {
 				f.Put()
 			}
-			return nil, fmt.Errorf("standard stream %d: %w", i, err)
+			return nil, fmt.Errorf("standard stream %d: %w", i, errno)
 		}
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// isTerminal says whether a host descriptor is a terminal.
+func isTerminal(fd int32) bool {
+	var m linux.Termios
+	return sys.IoctlValue(fd, linux.TCGETS, &m) == 0
 }

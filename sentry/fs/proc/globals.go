@@ -100,10 +100,10 @@ func (p *fileSystem) meminfo(b *bytes.Buffer) {
 
 func (p *fileSystem) stat(b *bytes.Buffer) {
 	up := timer.Monotonic() - p.Kernel.StartTime
-	user, system := p.cpuSplit()
-	idle := max(int64(p.CPUs)*up-user-system, 0)
+	user := p.cpuTime()
+	idle := max(int64(p.CPUs)*up-user, 0)
 	line := func(name string, n int64) {
-		fmt.Fprintf(b, "%s %d 0 %d %d 0 0 0 0 0 0\n", name, user/n/nsPerTick, system/n/nsPerTick, idle/n/nsPerTick)
+		fmt.Fprintf(b, "%s %d 0 0 %d 0 0 0 0 0 0\n", name, user/n/nsPerTick, idle/n/nsPerTick)
 	}
 	line("cpu ", 1)
 	for cpu := range p.CPUs {
@@ -119,7 +119,7 @@ func (p *fileSystem) runnable() int {
 	n := 0
 	for _, g := range p.ns.Groups() {
 		for _, t := range g.Threads() {
-			if t.State() == 'R' {
+			if state(t) == 'R' {
 				n++
 			}
 		}
@@ -127,23 +127,16 @@ func (p *fileSystem) runnable() int {
 	return n
 }
 
-func (p *fileSystem) cpuTime() int64 {
-	u, s := p.cpuSplit()
-	return u + s
-}
-
-// cpuSplit adds up the user and system time of the sandbox's processes, those that are gone included as far as
-// their parents have waited for them.
-func (p *fileSystem) cpuSplit() (user, system int64) {
+// cpuTime adds up the time of the sandbox's processes, those that are gone included as far as their parents have
+// waited for them.
+func (p *fileSystem) cpuTime() (ns int64) {
 	for _, g := range p.ns.Groups() {
-		u, s := g.CPUTimes()
-		user, system = user+u, system+s
+		ns += g.CPUTime()
 	}
 	if init := p.ns.Init(); init != nil {
-		u, s := init.ChildCPUTimes()
-		user, system = user+u, system+s
+		ns += init.ChildCPUTime()
 	}
-	return user, system
+	return ns
 }
 
 func joinNumbers(v []int32, sep string) string {

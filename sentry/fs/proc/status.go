@@ -7,6 +7,7 @@ import (
 
 	"hornwork/linux"
 	"hornwork/sentry/fs/kernfs"
+	"hornwork/sentry/task"
 	"hornwork/sentry/vfs"
 )
 
@@ -21,7 +22,7 @@ func (d *taskDir) state() byte {
 	if d.process && d.g.Zombie() {
 		return 'Z'
 	}
-	return d.t.State()
+	return state(d.t)
 }
 
 // escape makes a name safe for status and stat, as Linux does.
@@ -67,7 +68,7 @@ func (d *taskDir) status(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	line("CoreDumping", "0")
 	line("THP_enabled", "0")
 	line("Threads", "%d", max(threads, 1))
-	s := t.SignalStatus()
+	s := t.SigInfo()
 	line("SigQ", "%d/%d", s.Queued, g.Limits().Get(linux.RLIMIT_SIGPENDING).Cur)
 	line("SigPnd", "%016x", s.Pending)
 	line("ShdPnd", "%016x", s.Shared)
@@ -93,7 +94,7 @@ func (d *taskDir) status(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	line("Cpus_allowed_list", "%s", cpuList(cpus))
 	line("Mems_allowed", "1")
 	line("Mems_allowed_list", "0")
-	vol, inv := t.ContextSwitches()
+	_, _, vol, inv := t.Faults()
 	line("voluntary_ctxt_switches", "%d", vol)
 	line("nonvoluntary_ctxt_switches", "%d", inv)
 	return 0
@@ -128,14 +129,15 @@ func (d *taskDir) memoryStatus(b *bytes.Buffer) {
 // stat prints the 52 fields of /proc/PID/stat.
 func (d *taskDir) stat(c *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	n, t, g := d.p.ns, d.t, d.g
-	user, sys := t.CPUTimes()
-	minflt, majflt := t.Faults()
-	var cuser, csys int64
+	user, children := t.CPUTime(), int64(0)
+	minflt, majflt, _, _ := t.Faults()
 	if d.process {
-		user, sys = g.CPUTimes()
-		cuser, csys = g.ChildCPUTimes()
+		user, children = g.CPUTime(), g.ChildCPUTime()
 	}
-	tty, tpgid := g.TTY(n)
+	tty, tpgid := uint64(0), int32(-1)
+	if terminal, foreground := g.TTYOf(n); terminal != nil {
+		_, tpgid = terminal, foreground
+	}
 	var vsize, rss, startCode, endCode, startStack, sp, ip uint64
 	var startData, endData, startBrk, argStart, argEnd, envStart, envEnd uint64
 	if as := t.MM(); as != nil {
@@ -148,20 +150,21 @@ func (d *taskDir) stat(c *vfs.Caller, b *bytes.Buffer) linux.Errno {
 			argStart, argEnd, envStart, envEnd = l.ArgStart, l.ArgEnd, l.EnvStart, l.EnvEnd
 		}
 	}
-	s := t.SignalStatus()
+	s := t.SigInfo()
 	exitSignal := int32(-1)
 	if d.process {
 		exitSignal = g.ExitSignal()
 	}
-	nice := t.Sched().Nice()
+	sched := t.Sched().Attr()
+	nice := sched.Nice
 	fields := []any{
 		d.p.pidOf(d), "(" + escape(t.Name()) + ")", string(d.state()), g.PPID(n), g.PGID(n), g.SID(n), tty, tpgid,
 		0x400000, // flags: PF_RANDOMIZE
-		minflt, 0, majflt, 0, user / nsPerTick, sys / nsPerTick, cuser / nsPerTick, csys / nsPerTick,
+		minflt, 0, majflt, 0, user / nsPerTick, 0, children / nsPerTick, 0,
 		20 + nice, nice, max(len(g.Threads()), 1), 0, (t.StartTime() - d.p.Kernel.StartTime) / nsPerTick, vsize, rss,
 		g.Limits().Get(linux.RLIMIT_RSS).Cur, startCode, endCode, startStack, sp, ip,
 		uint64(s.Pending) & 0x7fffffff, uint64(s.Blocked) & 0x7fffffff, uint64(s.Ignored) & 0x7fffffff, uint64(s.Caught) & 0x7fffffff,
-		0, 0, 0, exitSignal, 0, 0, t.Sched().Policy(), 0, 0, 0, startData, endData, startBrk, argStart, argEnd, envStart, envEnd, 0,
+		0, 0, 0, exitSignal, 0, 0, sched.Policy, 0, 0, 0, startData, endData, startBrk, argStart, argEnd, envStart, envEnd, 0,
 	}
 	for i, f := range fields {
 		if i > 0 {
@@ -213,3 +216,6 @@ func (d *taskDir) limits(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	}
 	return 0
 }
+
+// state is a thread's state letter.
+func state(t *task.Task) byte { return t.State() }

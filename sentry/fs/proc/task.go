@@ -68,8 +68,7 @@ func init() {
 		text("smaps_rollup", 0o444, (*taskDir).smapsRollup),
 		text("wchan", 0o444, func(_ *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno { b.WriteByte('0'); return 0 }),
 		text("schedstat", 0o444, func(d *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno {
-			u, s := d.t.CPUTimes()
-			fmt.Fprintf(b, "%d 0 0\n", u+s)
+			fmt.Fprintf(b, "%d 0 0\n", d.t.CPUTime())
 			return 0
 		}),
 		text("cgroup", 0o444, func(_ *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno {
