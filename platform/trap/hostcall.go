@@ -21,6 +21,8 @@ func HostCalls() []uintptr {
 		unix.SYS_PIDFD_SEND_SIGNAL, // Release
 		unix.SYS_POLL,              // has a stub ended?
 		unix.SYS_CLOSE,
+		unix.SYS_SOCKETPAIR, // donated files
+		unix.SYS_SENDMSG,
 		unix.SYS_FALLOCATE,         // give back contexts
 		unix.SYS_SCHED_SETAFFINITY, // SPREAD: move a stub thread to another CPU
 		unix.SYS_SCHED_YIELD,

@@ -26,14 +26,15 @@ const (
 	ordersSize  = ordersPages * pageSize
 )
 
-// Descriptors of a stub. Listeners and donated files come and go above them.
+// Descriptors of a stub.
 const (
-	fdReadOnly  = 0 // the control file that only the sentry writes
-	fdReadWrite = 1 // the control file of contexts and signal stacks
-	fdMemory    = 2 // the memory file
-	fdText      = 3 // the stub's image; gone after the zygote's start
-	fdFree      = 3 // the lowest free number
-	fdDonated   = 16
+	fdReadOnly  = 0  // the control file that only the sentry writes
+	fdReadWrite = 1  // the control file of contexts and signal stacks
+	fdMemory    = 2  // the memory file
+	fdText      = 3  // the stub's image; gone after the zygote's start
+	fdFree      = 3  // the lowest free number; listeners and donated files come there
+	fdSocket    = 15 // through which donated files come
+	maxDonated  = fdSocket - fdFree
 )
 
 // Numbers of "system calls" by which stub code talks to the sentry: no kernel has them, and the filters

@@ -26,9 +26,9 @@ func (s *Space) recycle() *Space {
 	if len(s.live) != 0 || len(s.idle) != s.threads || s.threads > maxRecycledThreads || s.threads == 0 || !s.mapper.pending {
 		return nil
 	}
-	n := &Space{p: s.p, pid: s.pid, pidfd: s.pidfd, ord: s.ord, mapper: s.mapper, threads: s.threads, live: map[*Thread]struct{}{}}
+	n := &Space{p: s.p, pid: s.pid, pidfd: s.pidfd, ord: s.ord, mapper: s.mapper, donation: donation{socket: s.socket}, threads: s.threads, live: map[*Thread]struct{}{}}
 	*n.mapperEntry(0) = entry{nr: unix.SYS_MUNMAP, args: [6]uint64{userLo, userHi - userLo}}
-	*n.mapperEntry(1) = entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, 0xffffffff}}
+	*n.mapperEntry(1) = entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}}
 	if n.runMapperLocked(2) != 0 {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (s *Space) recycle() *Space {
 	if more := s.units[1+s.threads:]; len(more) != 0 {
 		s.p.ctl.release(more)
 	}
-	s.units, s.idle, s.mapper, s.pidfd = nil, nil, nil, -1
+	s.units, s.idle, s.mapper, s.pidfd, s.socket = nil, nil, nil, -1, -1
 	n.cpuBase = n.cpuTime()
 	return n
 }

@@ -19,10 +19,10 @@ type Space struct {
 	pid   int
 	pidfd int32
 
-	mu      rank.Mutex[rank.Platform] // guards the fields below, the orders and the mapper
-	ord     orders
-	mapper  *listener
-	addfd   seccompAddFD
+	mu     rank.Mutex[rank.Platform] // guards the fields below, the orders and the mapper
+	ord    orders
+	mapper *listener
+	donation
 	opsUsed int // of the mapper's pages, at most at one time
 	units   []unit
 	threads int       // areas in use, from threadsBase
@@ -47,7 +47,7 @@ func (p *Platform) newSpace() (*Space, error) {
 	if errno != 0 {
 		return fail("contexts", errno)
 	}
-	s := &Space{p: p, pidfd: -1, live: map[*Thread]struct{}{}, units: []unit{{u, ordMapperOps}}}
+	s := &Space{p: p, pidfd: -1, donation: donation{socket: -1}, live: map[*Thread]struct{}{}, units: []unit{{u, ordMapperOps}}}
 	s.ord = orders{ro: p.ctl.roAt(u, 0), rw: p.ctl.rwAt(u, 0)}
 	t, errno := s.newThreadLocked()
 	if errno != 0 {
@@ -108,7 +108,10 @@ func (s *Space) settle(t *Thread) error {
 		return fmt.Errorf("new stub: the thread's listener: %w", errno)
 	}
 	s.idle = append(s.idle, t)
-	*s.mapperEntry(0) = entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, 0xffffffff}}
+	if errno = s.openDonations(); errno != 0 {
+		return fmt.Errorf("new stub: socket: %w", errno)
+	}
+	*s.mapperEntry(0) = entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}}
 	if errno = s.runMapperLocked(1); errno != 0 {
 		return fmt.Errorf("new stub: mapper: %w", errno)
 	}
@@ -139,18 +142,46 @@ func (s *Space) mapperEntry(i int) *entry {
 
 // runMapperLocked has the mapper carry out the first n entries.
 func (s *Space) runMapperLocked(n int) linux.Errno {
+	_, errno := s.runEntriesLocked(0, n)
+	return errno
+}
+
+// runEntriesLocked has the mapper carry out entries first to n-1 and returns the number of those done.
+func (s *Space) runEntriesLocked(first, n int) (int, linux.Errno) {
 	if s.dead || !s.mapper.pending {
-		return linux.ESRCH
+		return 0, linux.ESRCH
 	}
-	*(*uint32)(unsafe.Add(s.ord.ro, ordMapper)) = uint32(n)
+	*(*[2]uint32)(unsafe.Add(s.ord.ro, ordMapper)) = [2]uint32{uint32(n - first), uint32(first)}
 	s.opsUsed = max(s.opsUsed, n)
 	if !s.mapper.turn(0) || s.mapper.nb.nr != notifyMapper {
-		return linux.ESRCH
+		return 0, linux.ESRCH
 	}
 	if e := int64(s.mapper.nb.args[1]); e != 0 {
-		return linux.Errno(-e)
+		return int(s.mapper.nb.args[0]), linux.Errno(-e)
 	}
-	return 0
+	return n - first, 0
+}
+
+// runBatchLocked runs entries 2 to n-1, which are the next done operations, with the donated files around them.
+func (s *Space) runBatchLocked(n, done int) (int, linux.Errno) {
+	if s.donation.count == 0 {
+		_, errno := s.runEntriesLocked(2, n)
+		return done, errno
+	}
+	if errno := s.donateLocked(); errno != 0 {
+		return done, errno
+	}
+	free := entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}}
+	*s.mapperEntry(0) = free // the lowest number is free: files come in order
+	*s.mapperEntry(1) = entry{nr: unix.SYS_RECVMSG, args: [6]uint64{fdSocket, resultsBase + donationOffset, unix.MSG_CMSG_CLOEXEC | unix.MSG_DONTWAIT}}
+	*s.mapperEntry(n) = free
+	at, errno := s.runEntriesLocked(0, n+1)
+	if errno != 0 && at < 2 {
+		// Somebody has tampered with the message: it may still be in the socket.
+		s.kill()
+		return done, linux.ESRCH
+	}
+	return done, errno
 }
 
 // Apply implements platform.AddressSpace.
@@ -163,9 +194,8 @@ func (s *Space) Apply(ops []platform.MapOp) linux.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(ops) > 0 {
-		// One entry is left for closing donated descriptors.
-		n := min(len(ops), maxMapperOps-1)
-		if errno := s.applyLocked(ops[:n]); errno != 0 {
+		n, errno := s.applyLocked(ops)
+		if errno != 0 {
 			return errno
 		}
 		ops = ops[n:]
@@ -178,65 +208,35 @@ func valid(op *platform.MapOp) bool {
 		(op.Addr|op.Len|op.Offset)%pageSize == 0 && op.Prot <= 7
 }
 
-func (s *Space) applyLocked(ops []platform.MapOp) linux.Errno {
-	donated := int32(fdDonated)
-	last := int32(-1) // the descriptor that is donated-1
-	n := 0
-	for i := range ops {
-		op := &ops[i]
+// applyLocked carries out as many operations as go at once, and returns how many.
+func (s *Space) applyLocked(ops []platform.MapOp) (done int, errno linux.Errno) {
+	s.donation.count = 0
+	n := 2 // the first two entries are for donated files
+	for ; done < len(ops) && n < maxMapperOps-1; done++ {
+		op := &ops[done]
 		s.regionsChanged(op)
 		e := s.mapperEntry(n)
-		n++
 		switch op.Kind {
 		case platform.OpUnmap:
 			*e = entry{nr: unix.SYS_MUNMAP, args: [6]uint64{op.Addr, op.Len}}
-			continue
 		case platform.OpProtect:
 			*e = entry{nr: unix.SYS_MPROTECT, args: [6]uint64{op.Addr, op.Len, uint64(op.Prot)}}
-			continue
-		}
-		fd := int32(fdMemory)
-		if op.FD != s.p.memFD || op.FD < 0 {
-			if op.FD != last {
-				if errno := s.donateLocked(op.FD, donated); errno != 0 {
-					return errno
+		default:
+			fd := fdMemory
+			if op.FD != s.p.memFD || op.FD < 0 {
+				if fd = s.donation.add(op.FD); fd < 0 {
+					return s.runBatchLocked(n, done)
 				}
-				last = op.FD
-				donated++
 			}
-			fd = donated - 1
+			flags := uint64(unix.MAP_SHARED | unix.MAP_FIXED)
+			if op.Populate {
+				flags |= unix.MAP_POPULATE
+			}
+			*e = entry{nr: unix.SYS_MMAP, args: [6]uint64{op.Addr, op.Len, uint64(op.Prot), flags, uint64(fd), op.Offset}}
 		}
-		flags := uint64(unix.MAP_SHARED | unix.MAP_FIXED)
-		if op.Populate {
-			flags |= unix.MAP_POPULATE
-		}
-		*e = entry{nr: unix.SYS_MMAP, args: [6]uint64{op.Addr, op.Len, uint64(op.Prot), flags, uint64(fd), op.Offset}}
-	}
-	if donated != fdDonated {
-		*s.mapperEntry(n) = entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdDonated, 0xffffffff}}
 		n++
 	}
-	return s.runMapperLocked(n)
-}
-
-// donateLocked puts the sentry's descriptor src into the stub's table as dst.
-func (s *Space) donateLocked(src, dst int32) linux.Errno {
-	if s.dead || !s.mapper.pending {
-		return linux.ESRCH
-	}
-	s.addfd = seccompAddFD{id: s.mapper.nb.id, flags: linux.SECCOMP_ADDFD_FLAG_SETFD, srcFD: uint32(src), newFD: uint32(dst), newFlags: unix.O_CLOEXEC}
-	for {
-		_, _, e := syscall.Syscall(unix.SYS_IOCTL, uintptr(s.mapper.fd), notifAddFD, uintptr(unsafe.Pointer(&s.addfd)))
-		switch e {
-		case 0:
-			return 0
-		case unix.EINTR:
-		case unix.ENOENT:
-			return linux.ESRCH
-		default:
-			return linux.Errno(e)
-		}
-	}
+	return s.runBatchLocked(n, done)
 }
 
 // NewThread implements platform.AddressSpace.
@@ -262,7 +262,7 @@ func (s *Space) NewThread() (platform.Thread, linux.Errno) {
 		return nil, errno
 	}
 	s.ord.fill([]entry{
-		{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, 0xffffffff}},
+		{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}},
 		{nr: unix.SYS_CLONE, args: [6]uint64{cloneThread, 0, 0, 0, 0, t.ctxAddr}, how: howThread},
 		{nr: unix.SYS_FCNTL, args: [6]uint64{fdFree, unix.F_GETFD}, how: howUntil},
 	})
@@ -343,6 +343,7 @@ func (s *Space) end() {
 	defer s.mu.Unlock()
 	raw(unix.SYS_CLOSE, uintptr(s.pidfd), 0, 0, 0, 0, 0)
 	s.pidfd = -1
+	s.closeDonations()
 	if s.mapper != nil {
 		s.mapper.close()
 	}

@@ -143,7 +143,9 @@ idle:
 	MOVL $const_notifyMapper, AX
 	SYSCALL
 	MOVL const_ordMapper(R14), R12
-	LEAQ const_ordMapperOps(R14), R13
+	MOVL (const_ordMapper+4)(R14), R13
+	SHLQ $6, R13
+	LEAQ const_ordMapperOps(R14)(R13*1), R13
 	XORL BX, BX
 next:
 	CMPL BX, R12

@@ -150,8 +150,8 @@ func TestDonatedFile(t *testing.T) {
 	if ev.Kind != platform.EventTrap || ev.Signo != linux.SIGBUS || ev.Code != linux.BUS_ADRERR || ev.Addr != 0x2000_2000 {
 		t.Errorf("beyond the end: %+v", ev)
 	}
-	if n := stubDescriptors(t, g.as.pid); n != 3 {
-		t.Errorf("the stub holds %d descriptors, want 3", n)
+	if n := stubDescriptors(t, g.as.pid); n != 4 {
+		t.Errorf("the stub holds %d descriptors, want 4", n)
 	}
 }
 
