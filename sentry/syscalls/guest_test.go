@@ -141,6 +141,17 @@ func newGuest(tb testing.TB) *guest {
 	}
 	x := &guest{tb: tb, t: g.Leader(), th: <-p.threads, k: k}
 	g.Start()
+	// Threads that the guest makes end at once.
+	go func() {
+		for {
+			select {
+			case th := <-p.threads:
+				close(th.gone)
+			case <-k.Done():
+				return
+			}
+		}
+	}()
 	tb.Cleanup(func() {
 		close(x.th.gone)
 		<-k.Done()
@@ -208,10 +219,14 @@ func (g *guest) room(n int) uint64 {
 
 func (g *guest) put(b []byte) uint64 {
 	addr := g.room(len(b))
+	g.store(addr, b)
+	return addr
+}
+
+func (g *guest) store(addr uint64, b []byte) {
 	if _, errno := g.t.Memory().CopyOut(addr, b); errno != 0 {
 		g.tb.Fatal(errno)
 	}
-	return addr
 }
 
 func (g *guest) get(addr uint64, n int) []byte {

@@ -67,14 +67,14 @@ func Clone(t *Task, a *linux.CloneArgs, tids SetTID) (int32, linux.Errno) {
 }
 
 // copyProcess makes the child; it has not started to run.
-func (t *Task) copyProcess(a *linux.CloneArgs, tids SetTID) (c *Task, errno linux.Errno) {
+func (t *Task) copyProcess(a *linux.CloneArgs, tids SetTID) (_ *Task, errno linux.Errno) {
 	var undo undoList
 	defer func() {
 		if errno != 0 {
 			undo.run()
 		}
 	}()
-	c = t.newChild()
+	c := t.newChild() // no result variable: the undo list needs it after an error
 	if errno = t.childCreds(c, a.Flags); errno != 0 {
 		return nil, errno
 	}
