@@ -20,7 +20,7 @@ func (t *Task) unpark() {
 
 // kick makes the task look at its work bits soon, wherever it is.
 func (t *Task) kick() {
-	if t.run.inGuest.Load() != 0 {
+	if t.inGuest() {
 		t.run.mu.Lock() // against execve and exit, which release the thread
 		if th := t.run.thread; th != nil {
 			th.Interrupt()

@@ -34,14 +34,14 @@ func (t *Task) loop() {
 		if t.run.work.Load() != 0 && !t.resumeGuest() {
 			return
 		}
-		t.run.inGuest.Store(1)
+		t.passBorder()
 		if t.run.work.Load() != 0 {
-			// Who set a bit before it saw inGuest has not interrupted us.
-			t.run.inGuest.Store(0)
+			// Who set a bit before it saw the border passed has not interrupted us.
+			t.passBorder()
 			continue
 		}
 		ev := t.run.thread.Switch(&t.Regs, t.run.resume)
-		t.run.inGuest.Store(0)
+		t.passBorder()
 		t.run.resume = platform.ResumeResult
 		t.run.partial = ev.Partial
 		if ev.Kind == platform.EventSyscall {
@@ -62,6 +62,15 @@ func (t *Task) loop() {
 		}
 	}
 }
+
+// passBorder counts the way into guest code or out of it.
+func (t *Task) passBorder() {
+	t.run.crossed++
+	t.run.border.Store(t.run.crossed)
+}
+
+// inGuest says whether Switch may be running.
+func (t *Task) inGuest() bool { return t.run.border.Load()&1 != 0 }
 
 // syscall answers one system call.
 func (t *Task) syscall() {

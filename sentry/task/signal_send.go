@@ -166,7 +166,7 @@ func (t *Task) wantsLocked(sig int32) bool {
 	case t.sig.stopped:
 		return false
 	}
-	return t.run.inGuest.Load() != 0 || !t.Interrupted()
+	return t.inGuest() || !t.Interrupted()
 }
 
 func (g *ThreadGroup) otherWantsLocked(sig int32) *Task {

@@ -44,7 +44,8 @@ type Task struct {
 // runState is the guest side of a task.
 type runState struct {
 	work    atomic.Uint32 // work* bits: what must be looked at before guest code goes on
-	inGuest atomic.Uint32 // 1 while Switch may be running
+	border  atomic.Uint64 // how often the task has gone into guest code or come out of it; odd: it is inside
+	crossed uint64        // the same, for the task itself
 	resume  platform.Resume
 	partial bool // Regs lacks what Complete would bring
 	restart bool // the system call ended with a restart code, in errno

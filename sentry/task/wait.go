@@ -8,10 +8,11 @@ import (
 
 // WaitOpts is what wait4(2) and waitid(2) wait for.
 type WaitOpts struct {
-	PID     *PID          // only this process; with Pgrp nil
-	Pgrp    *ProcessGroup // only members of this group
-	None    bool          // a process or group that does not exist: ECHILD
-	Options uint32        // WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL, __WCLONE, __WNOTHREAD
+	PID      *PID          // only this process; with Pgrp nil
+	Pgrp     *ProcessGroup // only members of this group
+	None     bool          // a process or group that does not exist: ECHILD
+	NonBlock bool          // a pidfd with PIDFD_NONBLOCK: EAGAIN instead of waiting
+	Options  uint32        // WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL, __WCLONE, __WNOTHREAD
 }
 
 // WaitResult is what has happened to a child. PID is 0 if WNOHANG found nothing.
@@ -44,6 +45,9 @@ func Wait(t *Task, o *WaitOpts) (WaitResult, linux.Errno) {
 	}
 	if look() || o.Options&linux.WNOHANG != 0 {
 		return r, errno
+	}
+	if o.NonBlock {
+		return r, linux.EAGAIN
 	}
 	if e := t.Block(&t.Group.childWait, wait.All, noDeadline, look); e != 0 {
 		return WaitResult{}, e
