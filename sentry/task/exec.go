@@ -101,6 +101,7 @@ func (t *Task) newProgram(img *Image, a *ExecArgs, ec *execCreds) {
 		OrigRAX: ^uint64(0)}
 	g.SetExe(img.Exe)
 	g.mem.vdso.Store(img.VDSO)
+	g.mem.membarriers.Store(0)
 	g.mem.auxv.Store(&img.Auxv)
 	t.SetName(baseName(a.Filename))
 	t.resetSignals()

@@ -75,6 +75,7 @@ type groupMem struct {
 	thpDisable  atomic.Bool
 	ioFlusher   atomic.Bool
 	vdso        atomic.Uint64
+	membarriers atomic.Uint32
 	auxv        atomic.Pointer[[]byte]
 }
 

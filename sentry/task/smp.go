@@ -2,6 +2,7 @@ package task
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,3 +66,6 @@ func (t *Task) ExpediteMemory(global bool) {
 		}
 	}
 }
+
+// Membarriers are the commands that the process has registered for with membarrier(2).
+func (g *ThreadGroup) Membarriers() *atomic.Uint32 { return &g.mem.membarriers }
