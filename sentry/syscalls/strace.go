@@ -183,7 +183,11 @@ func (c *tracedCall) enter() string {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			fmt.Fprintf(&b, "%#x", a)
+			if a == 0 {
+				b.WriteByte('0') // as C prints %#x
+			} else {
+				fmt.Fprintf(&b, "%#x", a)
+			}
 		}
 	}
 	return b.String()

@@ -15,7 +15,7 @@ import (
 // in outTypes need no entry.
 var outArgs = map[string]uint8{
 	"stat": 1 << 1, "lstat": 1 << 1, "fstat": 1 << 1, "newfstatat": 1 << 2, "statx": 1 << 4,
-	"statfs": 1 << 1, "fstatfs": 1 << 1, "pipe": 1, "pipe2": 1, "socketpair": 1 << 3,
+	"readv": 1 << 1, "preadv": 1 << 1, "preadv2": 1 << 1, "statfs": 1 << 1, "fstatfs": 1 << 1, "pipe": 1, "pipe2": 1, "socketpair": 1 << 3,
 	"wait4": 1<<1 | 1<<3, "waitid": 1<<2 | 1<<4, "uname": 1, "sysinfo": 1, "times": 1,
 	"getrlimit": 1 << 1, "prlimit64": 1 << 3, "getrusage": 1 << 1, "gettimeofday": 3,
 	"clock_gettime": 1 << 1, "clock_getres": 1 << 1, "nanosleep": 1 << 1, "clock_nanosleep": 1 << 3,
@@ -98,6 +98,9 @@ func (c *tracedCall) stringText(i int) string {
 func (c *tracedCall) bytesText(addr, n uint64) string {
 	if addr == 0 {
 		return "NULL"
+	}
+	if strings.HasPrefix(c.name, "getdents") {
+		return fmt.Sprintf("%#x /* %d bytes of entries */", addr, n)
 	}
 	b := make([]byte, min(n, trace.MaxString))
 	if k, errno := c.t.Memory().CopyIn(b, addr); errno != 0 && k == 0 {

@@ -2,7 +2,9 @@ package syscalls
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"hornwork/linux"
@@ -92,5 +94,64 @@ func TestSiginfoPrintsAsStraceDoes(t *testing.T) {
 		if got := siginfoText(&tc.info); got != tc.want {
 			t.Errorf("prints as %s, want %s", got, tc.want)
 		}
+	}
+}
+
+func TestTracedCalls(t *testing.T) {
+	g := newGuest(t)
+	var out bytes.Buffer
+	tr, err := NewTracer(&out, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	SetTracer(tr)
+	defer SetTracer(nil)
+	fd := g.ok(linux.SYS_OPENAT, linux.AT_FDCWD, "file", linux.O_CREAT|linux.O_RDWR|linux.O_CLOEXEC, 0o644)
+	g.ok(linux.SYS_WRITE, fd, "hello\n", 6)
+	buf := g.room(16)
+	g.ok(linux.SYS_PREAD64, fd, buf, 16, 0)
+	g.call(linux.SYS_STAT, "none", buf)
+	at := g.room(8)
+	g.ok(linux.SYS_PIPE2, at, linux.O_CLOEXEC)
+	g.call(linux.SYS_BPF, 1, 2, 3)
+	g.ok(linux.SYS_READV, fd, iovecs(buf, 4), 1)
+	SetTracer(nil)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	for i, want := range []string{
+		`[pid     1] openat(AT_FDCWD, "file", O_RDWR|O_CREAT|O_CLOEXEC, 0644) = 0`,
+		`[pid     1] write(0, "hello\n", 6)      = 6`,
+		`[pid     1] pread64(0, "hello\n", 16, 0) = 6`,
+		fmt.Sprintf(`[pid     1] stat("none", %#x)`, buf),
+		`[pid     1] pipe2([1, 2], O_CLOEXEC)    = 0`,
+		`[pid     1] bpf(0x1, 0x2, 0x3, 0, 0, 0) = -1 ENOSYS (Function not implemented)`,
+		`[pid     1] readv(0, [{iov_base="", iov_len=4}], 1) = 0`,
+	} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d of:\n%s\nwant\n%s", i, out.String(), want)
+			break
+		}
+	}
+	if !strings.HasSuffix(lines[3], "= -1 ENOENT (No such file or directory)") {
+		t.Error(lines[3])
+	}
+}
+
+func TestTheLineOfASleepingCallIsCut(t *testing.T) {
+	var out bytes.Buffer
+	tr, err := NewTracer(&out, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := newGuest(t).t, newGuest(t).t
+	tr.begin(a, `read(0, `)
+	tr.begin(b, `write(1, "x", 1`)
+	tr.end(b, "write", ")", "1")
+	tr.end(a, "read", `"x", 1)`, "1")
+	want := `[pid     1] read(0,  <unfinished ...>
+[pid     1] write(1, "x", 1)            = 1
+[pid     1] <... read resumed>"x", 1)   = 1
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }

@@ -26,6 +26,7 @@ var fieldPrefix = map[reflect.Type]string{
 	reflect.TypeFor[linux.StackT]():     "ss_",
 	reflect.TypeFor[linux.Flock]():      "l_",
 	reflect.TypeFor[linux.Winsize]():    "ws_",
+	reflect.TypeFor[linux.Msghdr]():     "msg_",
 	reflect.TypeFor[linux.Sigaction]():  "sa_",
 }
 

@@ -1,7 +1,7 @@
 package syscalls
 
 import (
-	"flag"
+	goflag "flag"
 	"os"
 	"testing"
 
@@ -9,7 +9,7 @@ import (
 	"hornwork/sentry/task"
 )
 
-var update = flag.Bool("update", false, "write docs/SYSCALLS.md")
+var update = goflag.Bool("update", false, "write docs/SYSCALLS.md")
 
 func TestMarkdownMatchesTheTable(t *testing.T) {
 	const path = "../../docs/SYSCALLS.md"
