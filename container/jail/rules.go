@@ -100,6 +100,7 @@ func SentryRules() []Rule {
 		Rule{Nr: unix.SYS_FDATASYNC, Why: "donated files"},
 		Rule{Nr: unix.SYS_FSTATFS, Why: "donated files"},
 		Rule{Nr: unix.SYS_COPY_FILE_RANGE, Why: "copies between donated files"},
+		Rule{Nr: unix.SYS_MINCORE, Why: "which pages of the memory file are there"},
 		Rule{Nr: unix.SYS_POLL, Why: "readiness of donated descriptors and stubs"},
 		Rule{Nr: unix.SYS_PPOLL, Why: "readiness of donated descriptors"},
 		Rule{Nr: unix.SYS_SHUTDOWN, Why: "sockets that the user's shell passed as standard streams"},
@@ -120,6 +121,7 @@ func TrapRules() []Rule {
 		{Nr: unix.SYS_PIDFD_SEND_SIGNAL, Why: "the end of a stub"},
 		{Nr: unix.SYS_SCHED_SETAFFINITY, Why: "a stub's thread on another processor than the sentry's"},
 		{Nr: unix.SYS_WAIT4, Why: "the zygote's end"},
+		{Nr: unix.SYS_SOCKETPAIR, Why: "donated files on their way into a stub", Any: [][]Arg{{Low(0, unix.AF_UNIX)}}},
 	}
 }
 
