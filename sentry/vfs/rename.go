@@ -199,14 +199,15 @@ func (r *renaming) publish(from, to *Dentry, exchange bool) {
 	cookie := nextCookie.Add(1)
 	notifyDir(from, oldName, linux.IN_MOVED_FROM, old.isDir(), cookie)
 	notifyDir(to, newName, linux.IN_MOVED_TO, old.isDir(), cookie)
+	if !exchange && victim != nil && victim.Type() != linux.S_IFDIR {
+		victim.notify(Event{Mask: linux.IN_ATTRIB})
+	}
 	old.Inode().notify(Event{Mask: linux.IN_MOVE_SELF})
 	if exchange {
 		cookie = nextCookie.Add(1)
 		notifyDir(to, newName, linux.IN_MOVED_FROM, new.isDir(), cookie)
 		notifyDir(from, oldName, linux.IN_MOVED_TO, new.isDir(), cookie)
 		new.Inode().notify(Event{Mask: linux.IN_MOVE_SELF})
-	} else if victim != nil && victim.Type() != linux.S_IFDIR {
-		victim.notify(Event{Mask: linux.IN_ATTRIB})
 	}
 }
 
