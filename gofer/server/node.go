@@ -46,19 +46,24 @@ func (t *table) init(maxOpen int) {
 	t.maxOpen = maxOpen
 }
 
-// addRoot makes the node of a root directory.
-func (t *table) addRoot(r *root, fd int32) *node {
-	n := &node{root: r, typ: linux.S_IFDIR, kept: true, fd: fd}
+// addRoot makes the node of a root. The directory of a root that is a file gets no handle: there is no way to
+// its other entries.
+func (t *table) addRoot(r *root, o Root) {
 	var st linux.Statx
-	if statx(fd, "", &st) == 0 {
-		n.dev, n.ino = devOf(&st), st.Ino
+	n := &node{root: r, kept: true, fd: o.FD}
+	r.top = n
+	statx(o.FD, o.File, &st) // Serve has tried it
+	if o.File != "" {
+		n.typ = linux.S_IFDIR
+		n = &node{root: r, parent: n, name: o.File, fd: -1}
 	}
+	n.dev, n.ino, n.typ = devOf(&st), st.Ino, uint32(st.Mode)&linux.S_IFMT
+	r.node = n
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lastID++
 	n.handle = t.lastID
 	t.byID[n.handle] = n
-	return n
 }
 
 // add gives n, which the caller has just made, a handle. n.fd becomes the table's; with -1 it is opened on demand.
@@ -204,7 +209,7 @@ func (t *table) release(n *node) {
 
 // dropLocked takes the descriptor of a node that has lost its handle and its users; the caller closes it.
 func (t *table) dropLocked(n *node) int32 {
-	if n.handle != 0 || n.users != 0 || n.fd < 0 {
+	if n.handle != 0 || n.users != 0 || n.fd < 0 || n == n.root.top {
 		return -1
 	}
 	fd := n.fd
@@ -259,7 +264,7 @@ func (t *table) close() {
 		sys.Close(n.fd)
 	}
 	for _, n := range t.byID {
-		if n.kept {
+		if n.kept && n != n.root.top {
 			sys.Close(n.fd)
 		}
 	}

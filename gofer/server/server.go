@@ -29,15 +29,19 @@ const (
 	maxOpen     = 1 << 14 // descriptors of nodes, and at most half of RLIMIT_NOFILE
 )
 
-// Root is one directory tree to serve.
+// Root is one directory tree to serve, or one file.
 type Root struct {
 	FD       int32 // a descriptor of the directory; O_PATH is enough. The server owns it.
 	ReadOnly bool
+	// File, if it is set, is a regular file in the directory: then that is served and nothing else of the
+	// directory can be reached.
+	File string
 }
 
 // root is a Root being served.
 type root struct {
 	node     *node
+	top      *node // whose descriptor is the Root's: node, or the directory that it is in
 	readOnly bool
 }
 
@@ -65,17 +69,13 @@ func serve(conn int32, roots []Root, maxOpen int) error {
 	s.table.init(maxOpen)
 	defer s.close()
 	for i, r := range roots {
-		var st linux.Statx
-		if errno := statx(r.FD, "", &st); errno != 0 {
-			return fmt.Errorf("gofer: root directory %d: %w", i, errno)
-		}
-		if st.Mode&linux.S_IFMT != linux.S_IFDIR {
-			return fmt.Errorf("gofer: root %d is no directory", i)
+		if errno := checkRoot(r); errno != 0 {
+			return fmt.Errorf("gofer: root %d cannot be served: %w", i, errno)
 		}
 		s.roots = append(s.roots, root{readOnly: r.ReadOnly})
 	}
 	for i, r := range roots { // after the slice has its final place
-		s.roots[i].node = s.table.addRoot(&s.roots[i], r.FD)
+		s.table.addRoot(&s.roots[i], r)
 	}
 	s.addChannel(conn)
 	err := s.channel(conn)
@@ -87,6 +87,30 @@ func serve(conn int32, roots []Root, maxOpen int) error {
 	s.mu.Unlock()
 	s.wg.Wait()
 	return err
+}
+
+// checkRoot says what is wrong with a root.
+func checkRoot(r Root) linux.Errno {
+	var st linux.Statx
+	if errno := statx(r.FD, "", &st); errno != 0 {
+		return errno
+	}
+	if st.Mode&linux.S_IFMT != linux.S_IFDIR {
+		return linux.ENOTDIR
+	}
+	if r.File == "" {
+		return 0
+	}
+	if !proto.ValidName(r.File) {
+		return linux.EINVAL
+	}
+	if errno := statx(r.FD, r.File, &st); errno != 0 {
+		return errno
+	}
+	if st.Mode&linux.S_IFMT != linux.S_IFREG {
+		return linux.EINVAL
+	}
+	return 0
 }
 
 // openLimit raises the soft limit of descriptors and returns how many of them nodes may keep.
@@ -108,6 +132,11 @@ func (s *Server) close() {
 		sys.Close(fd)
 	}
 	s.table.close()
+	for _, r := range s.roots {
+		if r.top != nil {
+			sys.Close(r.top.fd)
+		}
+	}
 }
 
 // addChannel notes a channel's socket, which the server owns from now on.

@@ -400,13 +400,46 @@ func TestChannelsAreBounded(t *testing.T) {
 	}
 }
 
+func TestRootThatIsAFile(t *testing.T) {
+	root, _ := tree(t)
+	only := rootAt(t, root, false)
+	only.File = "f"
+	g := start(t, 100, only)
+	f := g.root(0)
+	fd, errno := g.ask(&proto.Open{Ref: f, Flags: linux.O_RDWR}, &proto.Opened{})
+	b := make([]byte, 10)
+	if n, _ := sys.Pread(fd, b, 0); errno != 0 || string(b[:n]) != "public" {
+		t.Errorf("%v %q", errno, b)
+	}
+	for _, req := range []proto.Request{
+		&proto.Walk{Dir: f, Names: []string{"d"}}, &proto.Readdir{Ref: f}, &proto.Make{Dir: f, Name: "x", Mode: linux.S_IFREG},
+		&proto.Unlink{Dir: f, Name: "f"}, &proto.Open{Ref: below(f, "d")}, &proto.Link{Target: f, Dir: f, Name: "x"},
+	} {
+		if fd, errno := g.ask(req, response(req)); errno != linux.ENOTDIR || fd >= 0 {
+			t.Errorf("%T: %v", req, errno)
+		}
+	}
+	for h := range uint64(10) {
+		if _, errno := g.ask(&proto.Readdir{Ref: proto.Ref{Handle: h}}, &proto.Entries{}); errno == 0 {
+			t.Errorf("handle %d is a directory", h)
+		}
+	}
+	os.Rename(filepath.Join(root, "null"), filepath.Join(root, "f"))
+	if fd, errno := g.ask(&proto.Open{Ref: f}, &proto.Opened{}); errno == 0 || fd >= 0 {
+		t.Error("another file took the place and was opened")
+	}
+}
+
 func TestNothingStaysOpen(t *testing.T) {
 	root, _ := tree(t)
 	p, _ := sys.Socketpair(syscall.SOCK_SEQPACKET)
 	done := make(chan error)
-	go func() { done <- serve(p[0], []Root{rootAt(t, root, false)}, 10) }()
+	file := rootAt(t, root, false)
+	file.File = "f"
+	go func() { done <- serve(p[0], []Root{rootAt(t, root, false), file}, 10) }()
 	g := &guest{t: t, fd: p[1], buf: make([]byte, proto.MaxFrame)}
 	r := g.root(0)
+	g.root(1)
 	handle(g, r, "d")
 	var e proto.Entries
 	g.ask(&proto.Readdir{Ref: r}, &e)

@@ -14,14 +14,14 @@ func (c *session) attach(m *proto.Attach) (proto.Response, linux.Errno) {
 		return nil, linux.ENOENT
 	}
 	r := &c.roots[m.Root]
-	var st linux.Statx
-	if errno := statx(r.node.fd, "", &st); errno != 0 {
+	fd, errno := c.table.acquire(r.node)
+	if errno != 0 {
 		return nil, errno
 	}
+	defer c.table.release(r.node)
 	a := &proto.Attached{ReadOnly: r.readOnly}
-	a.Node.Handle = r.node.handle
-	setAttr(&a.Node.Attr, &st)
-	return a, 0
+	a.Node.Handle = r.node.handle // never changes
+	return a, c.fdAttr(fd, &a.Node.Attr)
 }
 
 // step is where a walk stands: a directory with its descriptor.

@@ -52,7 +52,7 @@ type fsys struct {
 	cl   *Client
 	sb   *vfs.Superblock
 	opts Options
-	root *dirNode
+	root *node
 	dev  uint64 // the host device of the root directory
 
 	ahead, aheadGot, aheadUsed atomic.Int32 // see readahead.go
@@ -66,13 +66,13 @@ type fsys struct {
 // hostKey identifies an object of the host.
 type hostKey struct{ dev, ino uint64 }
 
-// New makes the superblock of one of the gofer's roots.
+// New makes the superblock of one of the gofer's roots. Its root is a regular file where the gofer serves one.
 func New(cl *Client, o Options) (*vfs.Superblock, error) {
 	var a proto.Attached
 	if errno := cl.call(&proto.Attach{Root: o.Root}, &a, nil); errno != 0 {
 		return nil, errno
 	}
-	if a.Node.Attr.Mode&linux.S_IFMT != linux.S_IFDIR || a.Node.Handle == 0 {
+	if t := a.Node.Attr.Mode & linux.S_IFMT; t != linux.S_IFDIR && t != linux.S_IFREG || a.Node.Handle == 0 {
 		cl.broken()
 		return nil, linux.EIO
 	}
@@ -91,7 +91,10 @@ func New(cl *Client, o Options) (*vfs.Superblock, error) {
 	if o.ReadOnly {
 		fs.sb.SetFlags(linux.MS_RDONLY)
 	}
-	fs.root = fs.newNode(&a.Node.Attr, a.Node.Handle, nil, "", "").Ops.(*dirNode)
+	fs.root = fs.build(&a.Node.Attr, nil, "", "")
+	fs.root.track()
+	fs.root.adopt(a.Node.Handle)
+	fs.nodes[fs.root.host] = weak.Make(fs.root)
 	fs.sb.Root = &fs.root.Inode
 	return fs.sb, nil
 }

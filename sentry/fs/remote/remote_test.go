@@ -452,6 +452,25 @@ func TestMappingsAreTheHostsPages(t *testing.T) {
 	}
 }
 
+func TestRootThatIsAFile(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "f"), "content")
+	cl := dial(t, server.Root{FD: openRoot(t, dir), File: "f"})
+	sb, err := remote.New(cl, remote.Options{Cache: remote.CacheShared})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops, errno := sb.Root.Ops.Open(&vfs.Caller{Creds: owner()}, sb.Root, vfs.Path{}, linux.O_RDONLY)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	b := make([]byte, 10)
+	if n, errno := ops.(mm.MappedFile).ReadAt(b, 0); string(b[:n]) != "content" || errno != 0 {
+		t.Errorf("%q %v", b, errno)
+	}
+	ops.Release(nil)
+}
+
 func TestDeepTrees(t *testing.T) {
 	eachCache(t, func(t *testing.T, cache remote.Cache) {
 		dir := t.TempDir()
