@@ -241,7 +241,7 @@ func (p *ThreadGroup) notifyChildExit(g *ThreadGroup) (reap bool) {
 			reap = true
 		}
 	}
-	if sig != 0 {
+	if signal.Valid(sig) { // clone(2) takes any number up to 255
 		info := g.exitInfo(p, sig)
 		p.sendLocked(sh, p.mainLocked(), &info, sendOpts{shared: true})
 	}
