@@ -225,10 +225,16 @@ func TestDirectoryOfFiveThousand(t *testing.T) {
 	eachCache(t, func(t *testing.T, cache remote.Cache) {
 		dir := t.TempDir()
 		var want []string
+		os.Mkdir(filepath.Join(dir, "d"), 0o755)
 		for i := range 5000 {
 			name := fmt.Sprintf("a-rather-long-name-%05d", i)
-			put(t, filepath.Join(dir, "d", name), name)
+			if err := unix.Mknod(filepath.Join(dir, "d", name), unix.S_IFREG|0o644, 0); err != nil {
+				t.Fatal(err)
+			}
 			want = append(want, name)
+		}
+		for _, i := range []int{0, 1234, 4999} {
+			put(t, filepath.Join(dir, "d", want[i]), want[i])
 		}
 		w := mount(t, dir, true, cache)
 		if got := w.list("d"); !slices.Equal(got[2:], want) {
