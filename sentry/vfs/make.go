@@ -38,6 +38,7 @@ func makeLocked(c *Caller, dir, d *Dentry, o *MakeOptions) linux.Errno {
 	if errno != 0 {
 		return errno
 	}
+	i.state.Or(inodeNoCaps)
 	d.instantiate(i)
 	notifyDir(dir, d.loc.Load().name, linux.IN_CREATE, d.dir != nil, 0)
 	return 0

@@ -437,6 +437,7 @@ func (o *opening) openTemp(at Path, name string) (*File, linux.Errno) {
 	if errno != 0 {
 		return nil, errno
 	}
+	i.state.Or(inodeNoCaps)
 	if o.flags&linux.O_EXCL == 0 {
 		i.state.Or(inodeLinkable)
 	}
