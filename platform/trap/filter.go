@@ -18,7 +18,6 @@ const (
 
 	dataNR   = 0 // offsets in struct seccomp_data
 	dataArch = 4
-	dataIP   = 8
 	dataArgs = 16
 
 	// The listener's flags: SPEC_ALLOW, as guests get no more than they would natively; NEW_LISTENER;
@@ -40,17 +39,26 @@ var trapped = []uint32{
 	0xffffffff, // the kernel does not restart it when a signal interrupts the notification
 }
 
-// guestFilter is the filter of a guest thread. It allows exit(2) of the stub, which ends the thread and nothing else;
-// that of guest code is a request like others. A guest that jumps to the stub's instruction ends its own thread.
+// exitLow and exitHigh are the status with which the stub ends a thread; no program exits with it.
+const (
+	exitLow  = 0x70617274
+	exitHigh = 0x746c6168
+	exitCode = exitHigh<<32 | exitLow
+)
+
+// guestFilter is the filter of a guest thread. It allows exit(2) with exitCode, which ends the thread and nothing else.
+// Whether the call comes from guest code or from the stub makes no difference.
 func guestFilter() []sockFilter {
 	f := []sockFilter{
 		{bpfLoad, 0, 0, dataArch},
 		{bpfJEQ, 1, 0, linux.AUDIT_ARCH_X86_64},
 		{bpfReturn, 0, 0, retTrap},
 		{bpfLoad, 0, 0, dataNR},
-		{bpfJEQ, 0, 4, linux.SYS_EXIT},
-		{bpfLoad, 0, 0, dataIP + 4},
-		{bpfJEQ, 0, 1, textBase >> 32},
+		{bpfJEQ, 0, 6, linux.SYS_EXIT},
+		{bpfLoad, 0, 0, dataArgs},
+		{bpfJEQ, 0, 3, exitLow},
+		{bpfLoad, 0, 0, dataArgs + 4},
+		{bpfJEQ, 0, 1, exitHigh},
 		{bpfReturn, 0, 0, retAllow},
 		{bpfReturn, 0, 0, retNotify},
 	}

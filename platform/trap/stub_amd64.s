@@ -275,7 +275,7 @@ nofp:
 // stubExit ends the thread.
 TEXT ·stubExit(SB),NOSPLIT|NOFRAME,$0
 	MOVL $60, AX
-	XORL DI, DI
+	MOVQ $const_exitCode, DI
 	SYSCALL
 	INT $3
 

@@ -27,6 +27,7 @@ func (t *Thread) Switch(regs *linux.Regs, how platform.Resume) platform.Event {
 	if t.intr.Or(intrRunning)&intrWanted != 0 {
 		return t.interruptedBefore(regs, how)
 	}
+	passed := 0
 	ok := t.resume(regs, how)
 	for ok {
 		ev, again := t.event(regs)
@@ -38,7 +39,12 @@ func (t *Thread) Switch(regs *linux.Regs, how platform.Resume) platform.Event {
 			}
 			return ev
 		}
-		// What came was not for the sentry's user: back to where it came from.
+		// What came was not for the sentry's user: back to where it came from. A guest can forge that without end.
+		if t.intr.Load()&intrWanted != 0 {
+			if passed++; passed > 1000 {
+				break
+			}
+		}
 		ok = t.l.turn(0)
 	}
 	t.at = placeGone

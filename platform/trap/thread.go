@@ -147,9 +147,11 @@ func (t *Thread) Release() {
 	}
 	dead := s.dead
 	s.mu.Unlock()
-	if t.at != placeGone && !dead && (t.at == placeFrame || t.force(0) == 0) {
+	if !dead && t.at != placeGone && t.force(0) == 0 {
 		t.cur.RIP = t.p.img.exit
 		t.l.send(0)
+	} else if !dead {
+		s.kill() // without its listener the thread would run on by itself
 	}
 	t.l.close()
 }

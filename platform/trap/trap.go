@@ -13,7 +13,7 @@
 //
 // # Why it is safe
 //
-// A guest thread's filter allows exit(2), which ends that thread, and nothing else, from wherever it is called:
+// A guest thread's filter allows exit(2) with one odd status, which ends that thread, and nothing else, from anywhere:
 // every other call raises a user notification or SIGSYS. So a guest that jumps to a syscall instruction of the stub with
 // registers of its choice gets what it gets from its own instruction: the sentry answers. Because not even
 // rt_sigreturn is allowed, signal masks and signal stacks are what the stub set up, for ever; the stub returns from
