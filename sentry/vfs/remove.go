@@ -46,13 +46,13 @@ func remove(c *Caller, w *parentWalk, wantDir bool) linux.Errno {
 	d, errno := lookupLast(c, dir, w.last)
 	if errno == 0 {
 		errno = removeLocked(c, w, d, wantDir)
-		if errno == 0 {
-			notifyDir(dir, w.last, linux.IN_DELETE, wantDir, 0)
-		}
 	}
 	dir.dir.lock.Unlock()
 	if d != nil {
 		d.put() // may let the inode go: not under the lock
+	}
+	if errno == 0 { // watchers hear of the inode's end first
+		notifyDir(dir, w.last, linux.IN_DELETE, wantDir, 0)
 	}
 	return errno
 }
