@@ -29,13 +29,13 @@ func Execveat(t *task.Task, dirfd DirFD, name Path, argv, envv StrArray, flags A
 }
 
 func execAt(t *task.Task, dirfd DirFD, name Path, argv, envv StrArray, flags AtFlags) (uintptr, linux.Errno, task.Control) {
-	if errno := exec(t, dirfd, name, argv, envv, flags); errno != 0 {
+	if errno := execProgram(t, dirfd, name, argv, envv, flags); errno != 0 {
 		return 0, errno, task.ControlNormal
 	}
 	return 0, 0, task.ControlNoRet
 }
 
-func exec(t *task.Task, dirfd DirFD, name Path, argv, envv StrArray, flags AtFlags) linux.Errno {
+func execProgram(t *task.Task, dirfd DirFD, name Path, argv, envv StrArray, flags AtFlags) linux.Errno {
 	str, errno := name.Load(t)
 	if errno != 0 {
 		return errno
