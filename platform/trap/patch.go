@@ -44,6 +44,7 @@ type region struct {
 type patcher struct {
 	text    platform.TextMemory
 	busy    atomic.Bool // one patches at a time; it may not hold a lock when it calls text
+	gap     uint64      // where overlayRegion puts regions; of the one who patches
 	regions atomic.Pointer[[]*region]
 
 	pmu     rank.Mutex[rank.Platform] // guards the fields below; mm's lock may be held
@@ -71,7 +72,7 @@ func (c *siteCache) count(t *Thread, regs *linux.Regs) {
 		return
 	}
 	if e.n++; e.n == hotTraps && t.s.text != nil {
-		t.s.patch(regs)
+		t.s.patch(t, regs)
 	}
 }
 
@@ -92,7 +93,7 @@ func (s *Space) TextChanged(addr, length uint64) {
 }
 
 // patch tries to patch the syscall instruction that has just raised a notification with regs.
-func (s *Space) patch(regs *linux.Regs) {
+func (s *Space) patch(t *Thread, regs *linux.Regs) {
 	call := regs.RIP - 2
 	if call < userLo+pageSize || call >= userHi-2 || !s.busy.CompareAndSwap(false, true) {
 		return
@@ -101,7 +102,7 @@ func (s *Space) patch(regs *linux.Regs) {
 	s.pmu.Lock()
 	_, no := s.refused[call]
 	s.pmu.Unlock()
-	if no || s.tryPatch(call, regs) {
+	if no || s.tryPatch(call, regs) || s.tryOverlay(t, call, regs) {
 		return
 	}
 	s.pmu.Lock()
@@ -129,18 +130,25 @@ func (s *Space) tryPatch(call uint64, regs *linux.Regs) bool {
 		return false
 	}
 	old := b[before-n : before]
-	slot := r.used
-	at := r.addr + uint64(slot)*trampolineSize
-	r.used++
-	r.sites[slot] = site{start: start, call: call, moved: uint8(n)}
-	writeTrampoline(unsafe.Slice((*byte)(unsafe.Add(r.mem, slot*trampolineSize)), trampolineSize), old, call+2, r.addr, at)
-
+	at := r.take(site{start: start, call: call, moved: uint8(n)}, old)
 	jump := binary.LittleEndian.AppendUint32([]byte{0xe9}, uint32(at-(start+5)))
 	for len(jump) < n {
 		jump = append(jump, 0x90)
 	}
 	return s.text.PatchText(start, old, jump) == 0
 }
+
+// take makes the next trampoline of a region and returns its address.
+func (r *region) take(st site, moved []byte) uint64 {
+	slot := r.used
+	r.used++
+	r.sites[slot] = st
+	at := r.slotAddr(slot)
+	writeTrampoline(unsafe.Slice((*byte)(unsafe.Add(r.mem, slot*trampolineSize)), trampolineSize), moved, st.call+2, r.addr, at)
+	return at
+}
+
+func (r *region) slotAddr(slot int) uint64 { return r.addr + uint64(slot)*trampolineSize }
 
 func writeTrampoline(dst, moved []byte, ret, regionAddr, at uint64) {
 	c := append(dst[:0], moved...)
@@ -165,22 +173,31 @@ func (s *Space) regionFor(addr uint64) *region {
 			return r
 		}
 	}
-	if len(list) >= 64 {
-		return nil
-	}
 	at, errno := s.text.FindGap(addr, unitSize)
-	if errno != 0 || at < userLo || at > userHi-unitSize || at%pageSize != 0 || !near(at, addr) || !near(at+unitSize, addr) {
+	if errno != 0 || !near(at, addr) || !near(at+unitSize, addr) {
 		return nil
 	}
+	return s.mapRegion(at)
+}
+
+// mapRegion maps a new region at a place that FindGap has given.
+func (s *Space) mapRegion(at uint64) *region {
+	var list []*region
+	if p := s.regions.Load(); p != nil {
+		list = *p
+	}
+	if len(list) >= 64 || at < userLo || at > userHi-unitSize || at%pageSize != 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	u, errno := s.p.ctl.alloc()
 	if errno != 0 {
 		return nil
 	}
+	s.units = append(s.units, unit{u, unitSize})
 	r := &region{addr: at, mem: s.p.ctl.roAt(u, 0), used: 1}
 	*(*uint64)(r.mem) = s.p.img.syscall
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.units = append(s.units, unit{u, unitSize})
 	*s.mapperEntry(0) = entry{nr: unix.SYS_MMAP, args: [6]uint64{at, unitSize, unix.PROT_READ | unix.PROT_EXEC,
 		unix.MAP_SHARED | unix.MAP_FIXED, fdReadOnly, uint64(u) * unitSize}}
 	if s.runMapperLocked(1) != 0 {

@@ -2,6 +2,7 @@ package trap
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,8 +46,8 @@ func (f *fakeText) PatchText(addr uint64, old, b []byte) linux.Errno {
 }
 
 func (f *fakeText) FindGap(addr, length uint64) (uint64, linux.Errno) {
-	f.gap += 0x100000
-	return 0x800000 + f.gap, 0
+	f.gap += length + 0x100000
+	return 0x800000 + f.gap - length, 0
 }
 
 func (f *fakeText) ReadText(addr uint64, b []byte) linux.Errno {
@@ -83,6 +84,11 @@ func TestPatchedSites(t *testing.T) {
 		{"mov r10d, imm32", append(movEAX(110), 0x41, 0xba, 7, 0, 0, 0), 1},
 		{"mov r9, [rsp+8]", append(movEAX(110), 0x4c, 0x8b, 0x4c, 0x24, 0x08), 1},
 		{"mov r8d, imm32, the same as the number", append(movEAX(110), 0x41, 0xb8, 110, 0, 0, 0), 1},
+		{"mov rdi, rbx", append(movEAX(110), 0x48, 0x89, 0xdf), 1},
+		{"mov r10, rcx", append(movEAX(110), 0x49, 0x89, 0xca), 1},
+		{"mov rax, rbp", []byte{0x48, 0x89, 0xe8}, 1},
+		{"mov rax, rbp, the other encoding", []byte{0x48, 0x8b, 0xc5}, 1},
+		{"mov r8, rsp", append(movEAX(110), 0x49, 0x89, 0xe0), 0},
 		{"movabs", []byte{0x48, 0xb8, 110, 0, 0, 0, 0, 0, 0, 0}, 0},
 		{"tail of a load", append(movEAX(110), 0x8b, 0xba, 0, 1, 0, 0), 0}, // mov edi, [rdx+0x100]
 		{"nothing", append(movEAX(110), 0x90), 0},
@@ -91,12 +97,17 @@ func TestPatchedSites(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := newGuest(t)
 			f := patchable(g)
+			g.code = 4096 // the tail of the page before is no instruction
 			code := countCalls(g, c.before)
 			th := g.thread()
 			regs := startRegs(code)
 			regs.R14, regs.RBX, regs.RBP, regs.R13, regs.R15 = n, 1, 2, 3, 5
 			regs.RDX = dataAddr
 			regs.RDI = 9
+			if strings.Contains(c.name, "rbp") {
+				regs.RBP = 110
+			}
+			rbp := regs.RBP
 			how := platform.ResumeFull
 			requests := 0
 			for i := uint64(1); i <= n; i++ {
@@ -105,7 +116,7 @@ func TestPatchedSites(t *testing.T) {
 				g.wantSyscall(ev, regs, 110)
 				if !ev.Partial {
 					requests++
-					if regs.RBX != 1 || regs.RBP != 2 || regs.R13 != 3 || regs.R15 != 5 || regs.R14 != n+1-i || regs.RSP != stackTop-256 {
+					if regs.RBX != 1 || regs.RBP != rbp || regs.R13 != 3 || regs.R15 != 5 || regs.R14 != n+1-i || regs.RSP != stackTop-256 {
 						t.Fatalf("call %d: registers %+v", i, regs)
 					}
 					if got := regs.RIP; got != code+uint64(len(c.before))+2 {
@@ -204,6 +215,28 @@ func TestJumpToPatchedCall(t *testing.T) {
 	}
 }
 
+func TestJumpToOverwrittenCall(t *testing.T) {
+	g := newGuest(t)
+	th, regs := patched(t, g, append(movEAX(110), 0x49, 0x89, 0xca))
+	regs.RIP -= 2
+	regs.RAX, regs.RDI, regs.R10 = 777, 5, 6
+	call := regs.RIP
+	ev := th.Switch(regs, platform.ResumeFull)
+	g.wantSyscall(ev, regs, 777)
+	if regs.RIP != call+2 || regs.RCX != call+2 || regs.RDI != 5 || regs.R10 != 6 || regs.RAX != negative(linux.ENOSYS) {
+		t.Errorf("registers %+v", regs)
+	}
+	regs.RAX = 1
+	ev = th.Switch(regs, platform.ResumeResult)
+	g.wantSyscall(ev, regs, 110)
+	// The guest's own #UD elsewhere is still its own.
+	g.code = 8192 // the page before is a copy now
+	regs.RIP = g.put(insUD2)
+	if ev = th.Switch(regs, platform.ResumeFull); ev.Kind != platform.EventTrap || ev.Signo != linux.SIGILL {
+		t.Errorf("event %+v", ev)
+	}
+}
+
 func TestAnswersInTheStub(t *testing.T) {
 	g := newGuest(t)
 	th, regs := patched(t, g, movEAX(110))
@@ -265,9 +298,11 @@ func TestVectorsSurvivePatchedCalls(t *testing.T) {
 
 // TestInterruptsOfPatchedCalls is TestInterruptIsNeverLost for patched sites, in both modes and with answers.
 func TestInterruptsOfPatchedCalls(t *testing.T) {
-	for _, answer := range []bool{false, true} {
+	overlay := append(movEAX(110), 0x49, 0x89, 0xca)
+	for i, before := range [][]byte{movEAX(110), movEAX(110), overlay, overlay} {
+		answer := i%2 == 1
 		g := newGuest(t)
-		th, regs := patched(t, g, movEAX(110))
+		th, regs := patched(t, g, before)
 		n := uint64(20000)
 		regs.R14, regs.R12 = n, 0
 		if answer {
