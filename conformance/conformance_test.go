@@ -30,7 +30,9 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	if hornwork = os.Getenv("HORNWORK"); hornwork == "" {
 		hornwork = filepath.Join(dir, "hornwork")
-		out, err := exec.Command("go", "build", "-o", hornwork, "hornwork/cmd/hornwork").CombinedOutput()
+		build := exec.Command("go", "build", "-o", hornwork, "hornwork/cmd/hornwork")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		out, err := build.CombinedOutput()
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "build hornwork: %v\n%s", err, out)
 			return 1

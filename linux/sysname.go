@@ -10,6 +10,16 @@ func SyscallName(nr int) string {
 	return strconv.Itoa(nr)
 }
 
+// SyscallNumber is the number of the amd64 system call with a name, -1 if there is none.
+func SyscallNumber(name string) int {
+	for nr, n := range syscallNames {
+		if n == name && n != "" {
+			return nr
+		}
+	}
+	return -1
+}
+
 var syscallNames = [...]string{
 	SYS_READ:                    "read",
 	SYS_WRITE:                   "write",

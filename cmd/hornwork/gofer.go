@@ -38,7 +38,7 @@ func gofer() error {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
 	var roots []server.Root
-	keep := uint64(0)
+	keep, writable := uint64(0), false
 	for _, r := range c.Roots {
 		fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -48,6 +48,7 @@ func gofer() error {
 		keep |= 1 << linux.CAP_DAC_READ_SEARCH
 		if r.Writable {
 			keep |= goferCaps
+			writable = true
 		}
 	}
 	if os.Geteuid() != 0 {
@@ -62,7 +63,7 @@ func gofer() error {
 	if err := jail.Unprivileged(keep); err != nil {
 		return err
 	}
-	if err := jail.Filter(jail.GoferRules()); err != nil {
+	if err := jail.Filter(jail.GoferRules(writable)); err != nil {
 		return err
 	}
 	return server.Serve(launch.GoferFDSentry, roots)

@@ -2,6 +2,11 @@
 //
 // The same binary is the launcher, the sentry ("sandbox") and the gofer: the launcher starts the other two from
 // /proc/self/exe. Those two are looked for first, so that they pay for nothing of the command line.
+//
+// Go's runtime must not look at cgroup files by and by: in jail it may not, and an idle sandbox does nothing.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (

@@ -26,7 +26,7 @@ func sandboxMain() {
 	// A small heap that is collected late costs less than many collections of a tiny one.
 	debug.SetGCPercent(200)
 	c := control.New(os.NewFile(launch.FDControl, "control"))
-	k, p, err := bootSandbox(c)
+	k, err := bootSandbox(c)
 	if err != nil {
 		_ = c.Send(&control.Event{Failure: failure(err)}) // without a launcher there is nobody to tell
 		os.Exit(1)
@@ -35,8 +35,7 @@ func sandboxMain() {
 	go serveControl(c, k)
 	status := k.Wait()
 	_ = c.Send(&control.Event{Exit: exitOf(status)})
-	p.Close()
-	os.Exit(0)
+	os.Exit(0) // and with process 1 of the PID namespace end all stubs
 }
 
 func failure(err error) *control.Error {
@@ -85,51 +84,51 @@ func serveControl(c *control.Conn, k *kernel.Kernel) {
 }
 
 // bootSandbox goes to jail step by step: each step is done as late as it can be, and before what it protects from.
-func bootSandbox(c *control.Conn) (*kernel.Kernel, platform.Platform, error) {
+func bootSandbox(c *control.Conn) (*kernel.Kernel, error) {
 	var r control.Request
 	if err := c.Recv(&r); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cfg := r.Start
 	if cfg == nil || len(cfg.Process.Args) == 0 {
-		return nil, nil, errors.New("the launcher sent no configuration")
+		return nil, errors.New("the launcher sent no configuration")
 	}
 	host, err := lookAtHost()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := jail.RaiseFileLimit(); err != nil {
-		return nil, nil, fmt.Errorf("raise the descriptor limit: %w", err)
+		return nil, fmt.Errorf("raise the descriptor limit: %w", err)
 	}
 	memory, err := mem.New()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := jail.EmptyRoot(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := jail.Unprivileged(0); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p, rules, err := newPlatform(cfg.Platform, memory)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	files, err := remote.Dial(launch.FDGofer, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to the gofer: %w", err)
+		return nil, fmt.Errorf("connect to the gofer: %w", err)
 	}
 	if err := jail.Filter(append(jail.SentryRules(), rules...)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	k, err := kernel.New(cfg, &kernel.Deps{
 		Platform: p, Memory: memory, Files: files, Host: host, Log: os.NewFile(launch.FDLog, "log"),
 		Stdio: [3]int32{launch.FDStdin, launch.FDStdout, launch.FDStderr},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return k, p, k.Start()
+	return k, k.Start()
 }
 
 func newPlatform(name string, memory *mem.File) (platform.Platform, []jail.Rule, error) {

@@ -101,7 +101,7 @@ func TestJailIsSmall(t *testing.T) {
 	if n := len(append(SentryRules(), TrapRules()...)); n > 70 {
 		t.Errorf("the sentry may make %d host calls; the design allows 70", n)
 	}
-	for _, rules := range [][]Rule{GoferRules(), append(SentryRules(), TrapRules()...), append(SentryRules(), PtraceRules()...)} {
+	for _, rules := range [][]Rule{GoferRules(false), GoferRules(true), append(SentryRules(), TrapRules()...), append(SentryRules(), PtraceRules()...)} {
 		if _, err := Program(rules, unix.SECCOMP_RET_KILL_PROCESS); err != nil {
 			t.Error(err)
 		}

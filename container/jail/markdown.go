@@ -24,6 +24,6 @@ func Markdown() string {
 	section("The sentry, on every platform", SentryRules())
 	section("The trap platform adds", TrapRules())
 	section("The ptrace platform adds", PtraceRules())
-	section("The gofer", GoferRules())
+	section("The gofer, with a writable root", GoferRules(true))
 	return b.String()
 }

@@ -1,8 +1,11 @@
 package jail
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
+	"hornwork/gofer/server"
 	"hornwork/linux"
 )
 
@@ -46,35 +49,27 @@ func runtimeRules() []Rule {
 	}
 }
 
-// GoferRules are the host calls of the gofer.
-func GoferRules() []Rule {
-	return append(runtimeRules(),
-		Rule{Nr: unix.SYS_OPENAT2, Why: "every path, beneath a root"},
-		Rule{Nr: unix.SYS_OPENAT, Why: "a node's own descriptor, by O_PATH"},
-		Rule{Nr: unix.SYS_STATX, Why: "attributes"},
-		Rule{Nr: unix.SYS_NEWFSTATAT, Why: "attributes"},
-		Rule{Nr: unix.SYS_GETDENTS64, Why: "directories"},
-		Rule{Nr: unix.SYS_READLINKAT, Why: "symbolic links"},
-		Rule{Nr: unix.SYS_LSEEK, Why: "directories from the start"},
-		Rule{Nr: unix.SYS_FSTATFS, Why: "statfs, and refusing kernel file systems"},
-		Rule{Nr: unix.SYS_MKDIRAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_MKNODAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_SYMLINKAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_LINKAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_UNLINKAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_RENAMEAT2, Why: "writable roots"},
-		Rule{Nr: unix.SYS_FCHMOD, Why: "writable roots"},
-		Rule{Nr: unix.SYS_FCHMODAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_FCHOWNAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_UTIMENSAT, Why: "writable roots"},
-		Rule{Nr: unix.SYS_FTRUNCATE, Why: "writable roots"},
-		Rule{Nr: unix.SYS_FSYNC, Why: "writable roots"},
-		Rule{Nr: unix.SYS_UMASK, Why: "the sentry has applied the guest's"},
-		Rule{Nr: unix.SYS_PRLIMIT64, Why: "room for descriptors"},
-		Rule{Nr: unix.SYS_GETRLIMIT, Why: "room for descriptors"},
-		Rule{Nr: unix.SYS_SHUTDOWN, Why: "the end of a channel"},
-		Rule{Nr: unix.SYS_SOCKETPAIR, Why: "further channels to the sentry", Any: [][]Arg{{Low(0, unix.AF_UNIX)}}},
-	)
+// GoferRules are the host calls of the gofer; writable says whether one of its roots is.
+func GoferRules(writable bool) []Rule {
+	rules := runtimeRules()
+	listed := map[uintptr]bool{}
+	for _, r := range rules {
+		listed[r.Nr] = true
+	}
+	calls := server.HostCalls
+	if writable {
+		calls = append(slices.Clone(calls), server.WritingHostCalls...)
+	}
+	for _, c := range calls {
+		r := Rule{Nr: uintptr(linux.SyscallNumber(c.Name)), Why: c.Why}
+		if r.Nr == unix.SYS_SOCKETPAIR {
+			r.Any = [][]Arg{{Low(0, unix.AF_UNIX)}}
+		}
+		if !listed[r.Nr] {
+			rules = append(rules, r)
+		}
+	}
+	return rules
 }
 
 // Requests of seccomp's listeners (linux/seccomp.h).
