@@ -49,25 +49,19 @@ func (f *File) allocSmall(pages int, kind Kind, near uint64) (Range, linux.Errno
 		}
 		c, at = f.chunks[first], 0
 	}
-	fresh := f.huge && c.cold == allPages
+	was := c.cold
 	dirty, cold := c.take(at, pages, kind)
-	if fresh {
-		// The whole chunk is committed as one page: what is left of it is warm and zero.
-		f.warm += chunkPages
-		cold = allPages
-		c.cold = bitmap{}
-		f.warm -= uint64(pages)
-		f.wantTrimLocked() // later, if nobody needs them
-	} else {
-		f.warm -= uint64(pages - cold.count())
-	}
+	f.warm -= uint64(pages - cold.count())
+	extra := f.widen(c, &was, &cold)
 	f.used[kind&kindMask] += uint64(pages)
 	f.rebin(c)
 	f.mu.Unlock()
 
 	r := Range{c.off + uint64(at)<<pageShift, uint64(pages) << pageShift}
-	if errno := f.commit(c.off, &cold); errno != 0 {
-		f.Put(r)
+	errno := f.commit(c.off, &cold)
+	f.settle(c, &extra, errno == 0)
+	if errno != 0 {
+		f.putCold(r)
 		return Range{}, errno
 	}
 	if kind&NoZero == 0 {
@@ -115,47 +109,38 @@ func (f *File) allocLarge(pages uint64, kind Kind) (Range, linux.Errno) {
 		return Range{}, linux.ENOMEM
 	}
 	r := Range{first << chunkShift, pages << pageShift}
-	type work struct{ dirty, cold bitmap }
+	type work struct{ dirty, cold, extra bitmap }
 	var todo [1]work
 	list := todo[:0]
 	for i := range n {
 		c := f.chunks[first+i]
 		k := min(pages-i*chunkPages, chunkPages)
-		fresh := f.huge && c.cold == allPages && k >= chunkPages/4
+		was := c.cold
 		dirty, cold := c.take(0, int(k), kind)
 		f.warm -= k - uint64(cold.count())
-		if fresh && k < chunkPages { // committed as one page all the same: the rest is warm and zero
-			c.cold, cold = bitmap{}, allPages
-			f.warm += chunkPages - k
-		}
-		list = append(list, work{dirty, cold})
+		extra := f.widen(c, &was, &cold)
+		list = append(list, work{dirty, cold, extra})
 		f.rebin(c)
 	}
+	last := f.chunks[first+n-1]
 	f.used[kind&kindMask] += pages
 	f.mu.Unlock()
 
-	for i := 0; i < len(list); {
-		// Neighbouring chunks that are wholly cold are committed together.
-		j := i
-		for j < len(list) && list[j].cold == allPages && j-i < scratchSize/ChunkSize {
-			j++
+	var errno linux.Errno
+	for i := range list {
+		w := &list[i]
+		off := (first + uint64(i)) << chunkShift
+		if errno == 0 {
+			errno = f.commit(off, &w.cold)
 		}
-		var errno linux.Errno
-		if j > i {
-			errno = f.commitChunks((first+uint64(i))<<chunkShift, uint64(j-i))
-		} else {
-			errno = f.commit((first+uint64(i))<<chunkShift, &list[i].cold)
-			j = i + 1
+		f.settle(last, &w.extra, errno == 0) // only the last chunk is not taken as a whole
+		if errno == 0 && kind&NoZero == 0 {
+			f.clear(off, &w.dirty)
 		}
-		if errno != 0 {
-			f.Put(r)
-			return Range{}, errno
-		}
-		for ; i < j; i++ {
-			if kind&NoZero == 0 {
-				f.clear((first+uint64(i))<<chunkShift, &list[i].dirty)
-			}
-		}
+	}
+	if errno != 0 {
+		f.putCold(r)
+		return Range{}, errno
 	}
 	return r, 0
 }
@@ -274,6 +259,27 @@ func (f *File) Get(r Range) {
 // Put drops a reference of each page of r. Pages without references must not be mapped anywhere.
 func (f *File) Put(r Range) {
 	f.mu.Lock()
+	f.putLocked(r)
+	trim := f.wantTrimLocked()
+	f.mu.Unlock()
+	if trim {
+		f.trim(warmHigh / 2)
+	}
+}
+
+// putCold takes back pages that could not be committed, or not all of them: nobody may touch them as they are.
+func (f *File) putCold(r Range) {
+	f.mu.Lock()
+	f.each(r, func(c *chunk, from, n int) {
+		f.putLocked(Range{c.off + uint64(from)<<pageShift, uint64(n) << pageShift})
+		c.dirty.setRange(from, n, false)
+		c.cold.setRange(from, n, true)
+		f.warm -= uint64(n)
+	})
+	f.mu.Unlock()
+}
+
+func (f *File) putLocked(r Range) {
 	f.each(r, func(c *chunk, from, n int) {
 		was := c.inUse
 		for k, n := range c.put(from, n) {
@@ -288,11 +294,6 @@ func (f *File) Put(r Range) {
 			f.freeChunk(c.off >> chunkShift)
 		}
 	})
-	trim := f.wantTrimLocked()
-	f.mu.Unlock()
-	if trim {
-		f.trim(warmHigh / 2)
-	}
 }
 
 // Refs returns the number of references to the page at off.

@@ -10,107 +10,94 @@ import (
 )
 
 const (
-	scratchSize = 64 << 20 // how much is committed by one call
+	// The file grows by blocks, each written at once: the host then takes a few large folios for it, but none of 2 MiB
+	// (huge=within_size allows that only where the file is long enough already). That matters in virtual machines
+	// whose free huge pages have gone back to their host: taking one costs more than all the faults that it saves.
+	blockSize  = 512 << 10
+	blockPages = blockSize / PageSize
+	blockWords = blockPages / 64
 
 	warmHigh = 64 << 20 >> pageShift // pages: more warm ones go back to the host at once
 	warmIdle = 256 << 10 >> pageShift
 	trimWait = 500 * time.Millisecond
 )
 
-func madvise(p unsafe.Pointer, length uint64, advice int) error {
-	_, _, e := unix.Syscall(unix.SYS_MADVISE, uintptr(p), uintptr(length), uintptr(advice))
-	if e != 0 {
-		return e
+// widen makes the host's work for cold pages that are being taken from c worth while: where a whole block is cold, all
+// of it is committed. was is c.cold before, cold what is taken; the pages that nobody asked for are added to
+// cold and returned, and count as taken until settle. The lock is held.
+func (f *File) widen(c *chunk, was, cold *bitmap) (extra bitmap) {
+	if !f.grows || cold.empty() {
+		return extra
 	}
-	return nil
+	for b := 0; b < len(cold); b += blockWords {
+		if cold[b]|cold[b+1] == 0 || was[b]&was[b+1] != ^uint64(0) {
+			continue
+		}
+		for i := b; i < b+blockWords; i++ {
+			extra[i] = c.cold[i]
+			c.cold[i] = 0
+			c.free[i] &^= extra[i]
+			cold[i] = ^uint64(0)
+		}
+	}
+	c.inUse += extra.count()
+	return extra
 }
 
-// probeHuge finds out whether the host gives huge pages: it does if a chunk, mapped with advice, is there as a
-// whole after one page of it was touched.
-func (f *File) probeHuge() {
-	p, err := unix.MmapPtr(-1, 0, nil, scratchSize+ChunkSize, unix.PROT_NONE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
-	if err != nil {
+// settle makes what widen added free: warm and zero if it was committed, else cold. The lock is not held.
+func (f *File) settle(c *chunk, extra *bitmap, committed bool) {
+	n := extra.count()
+	if n == 0 {
 		return
 	}
-	f.scratch = p
-	s := f.scratchAligned()
-	if _, err := unix.MmapPtr(f.fd, 0, s, ChunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_FIXED); err != nil {
-		return
+	f.mu.Lock()
+	for i := range extra {
+		c.free[i] |= extra[i]
+		if !committed {
+			c.cold[i] |= extra[i]
+		}
 	}
-	var vec [chunkPages]byte
-	if madvise(s, ChunkSize, unix.MADV_HUGEPAGE) == nil && madvise(s, PageSize, unix.MADV_POPULATE_WRITE) == nil {
-		_, _, e := unix.Syscall(unix.SYS_MINCORE, uintptr(s), ChunkSize, uintptr(unsafe.Pointer(&vec[0])))
-		f.huge = e == 0 && vec[chunkPages-1]&1 != 0
+	c.inUse -= n
+	if committed {
+		f.warm += uint64(n)
 	}
-	f.coverScratch(ChunkSize)
-	f.punch(Range{0, ChunkSize})
+	f.rebin(c)
+	if c.inUse == 0 {
+		f.freeChunk(c.off >> chunkShift)
+	}
+	f.wantTrimLocked() // later, if nobody needs them
+	f.mu.Unlock()
 }
 
-func (f *File) scratchAligned() unsafe.Pointer {
-	return unsafe.Add(f.scratch, -uintptr(f.scratch)&(ChunkSize-1))
-}
-
-func (f *File) coverScratch(length uint64) error {
-	_, err := unix.MmapPtr(-1, 0, f.scratchAligned(), uintptr(length), unix.PROT_NONE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED)
-	return err
-}
-
-// commit makes the host provide cold pages of the chunk at off, so that neither the sentry nor a guest pays for a
-// fault on each. Without huge pages that costs as much as the faults, and it is left to them.
+// commit makes the host provide cold pages of the chunk at off, by writing zeros: a third of the cost of
+// a fault on each, even where the host has single pages only.
 func (f *File) commit(off uint64, cold *bitmap) linux.Errno {
-	if !f.huge || cold.empty() {
-		return 0
-	}
-	if *cold == allPages {
-		return f.commitChunks(off, 1)
-	}
 	for p := 0; ; {
 		s, n := cold.next(p)
 		if n == 0 {
 			return 0
 		}
-		at := unsafe.Add(f.base, off+uint64(s)<<pageShift)
-		if err := madvise(at, uint64(n)<<pageShift, unix.MADV_POPULATE_WRITE); err != nil {
-			return commitErrno(err)
+		if errno := f.writeZeros(off+uint64(s)<<pageShift, uint64(n)<<pageShift); errno != 0 {
+			return errno
 		}
 		p = s + n
 	}
 }
 
-// commitChunks provides whole chunks, n at most scratchSize/ChunkSize. It does so through a mapping of its own
-// that is gone afterwards: the window must not have MADV_HUGEPAGE, or khugepaged would fill the holes
-// that trim has made.
-func (f *File) commitChunks(off, n uint64) linux.Errno {
-	if !f.huge {
-		return 0
+func (f *File) writeZeros(off, length uint64) linux.Errno {
+	zeros := unsafe.Slice((*byte)(f.zeros), blockSize)
+	for end := off + length; off < end; {
+		n := min(end-off, blockSize-off&(blockSize-1))
+		k, err := unix.Pwrite(f.fd, zeros[:n], int64(off))
+		switch {
+		case err == unix.EINTR:
+		case err != nil || k <= 0:
+			return linux.ENOMEM // ENOSPC and the like: the host has no memory for us
+		default:
+			off += uint64(k)
+		}
 	}
-	f.commitMu.Lock()
-	defer f.commitMu.Unlock()
-	length := n << chunkShift
-	s := f.scratchAligned()
-	_, err := unix.MmapPtr(f.fd, int64(off), s, uintptr(length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_FIXED)
-	if err != nil {
-		return errnoOf(err)
-	}
-	if err = madvise(s, length, unix.MADV_HUGEPAGE); err == nil {
-		err = madvise(s, length, unix.MADV_POPULATE_WRITE)
-	}
-	if e := f.coverScratch(length); e != nil {
-		return errnoOf(e)
-	}
-	return commitErrno(err)
-}
-
-// commitErrno: a host that cannot provide memory says EFAULT, EAGAIN or ENOMEM; for the guest all are ENOMEM.
-// Hosts before 5.14 lack MADV_POPULATE_WRITE, and pages then come by faults.
-func commitErrno(err error) linux.Errno {
-	switch err {
-	case nil, unix.EINVAL:
-		return 0
-	}
-	return linux.ENOMEM
+	return 0
 }
 
 // clear zeroes pages of the chunk at off that hold old bytes.
@@ -183,6 +170,9 @@ func (f *File) trimChunk(c *chunk) {
 	var hot bitmap
 	for i := range hot {
 		hot[i] = c.free[i] &^ c.cold[i]
+	}
+	if f.grows {
+		hot[0] &^= 1 // one page stays, so that the chunk does not come back as a huge page: see blockSize
 	}
 	n := hot.count()
 	if n == 0 {
