@@ -25,6 +25,7 @@ func (t *Task) setCreds(c *cred.Credentials) {
 		t.user.Swap(u).processes.Add(-1)
 	}
 	t.creds.Store(c)
+	t.answerIDs()
 	const lockCaps = 1<<linux.CAP_IPC_LOCK | 1<<linux.CAP_SYS_RAWIO
 	if (c.Effective^old.Effective)&lockCaps != 0 {
 		t.MM().SetLimits(t.mmLimits())

@@ -109,6 +109,8 @@ func (t *Task) newProgram(img *Image, a *ExecArgs, ec *execCreds) {
 	t.sig.alt = signal.NoAltStack
 	t.park.restartFn = nil
 	ec.commit()
+	t.misc.staleAnswers.Store(true)
+	t.run.work.Or(workResume)
 	t.kernel.tasks.Lock()
 	g.tree.execed = true
 	g.tree.exitSignal = linux.SIGCHLD

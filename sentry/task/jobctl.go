@@ -27,16 +27,25 @@ func (t *Task) startStopLocked(sig int32) {
 	t.run.work.Or(workSignal)
 }
 
-// joinStopLocked stops the thread until it is continued or killed. Called with the lock held; releases it.
-func (t *Task) joinStopLocked(sh *sigHandlers) {
-	g := t.Group
+// joinStop stops the thread, if that is still wanted, until it is continued or killed. With the tree locked nobody
+// can wait for the stop before the parent has its SIGCHLD.
+func (t *Task) joinStop() {
+	g, k := t.Group, t.kernel
+	k.tasks.RLock()
+	sh := g.lockSig()
+	if !t.sig.stopPending {
+		sh.mu.Unlock()
+		k.tasks.RUnlock()
+		return
+	}
 	t.sig.stopPending = false
 	t.sig.stopped = true
 	told := g.stopOneLocked()
 	sh.mu.Unlock()
 	if told {
-		g.notifyStopped(linux.CLD_STOPPED)
+		g.notifyStoppedLocked(linux.CLD_STOPPED)
 	}
+	k.tasks.RUnlock()
 	t.park.asleep.Store(3)
 	defer t.park.asleep.Store(0)
 	for {
@@ -67,6 +76,11 @@ func (g *ThreadGroup) stopOneLocked() bool {
 func (g *ThreadGroup) notifyStopped(why int32) {
 	g.kernel.tasks.RLock()
 	defer g.kernel.tasks.RUnlock()
+	g.notifyStoppedLocked(why)
+}
+
+// notifyStoppedLocked is called with Kernel.tasks held.
+func (g *ThreadGroup) notifyStoppedLocked(why int32) {
 	p := g.tree.parent
 	if p == nil {
 		return

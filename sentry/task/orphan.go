@@ -57,6 +57,7 @@ func (t *Task) giveChild(c, heir *ThreadGroup, thread *Task) {
 		} else {
 			g.tree.children.remove(c)
 			c.tree.parent = nil
+			c.parentChanged()
 		}
 		return
 	}
@@ -64,6 +65,7 @@ func (t *Task) giveChild(c, heir *ThreadGroup, thread *Task) {
 	c.tree.parent = heir
 	heir.tree.children.add(c)
 	c.tree.exitSignal = linux.SIGCHLD
+	c.parentChanged()
 	c.tree.hasSubreaper = heir.tree.hasSubreaper || heir.tree.subreaper
 	if c.tree.zombie {
 		if heir.notifyChildExit(c) {

@@ -30,6 +30,7 @@ func (t *Task) start() {
 // that nothing disturbs takes no lock and allocates nothing.
 func (t *Task) loop() {
 	t.storeChildTID()
+	t.setAnswers()
 	for {
 		if t.run.work.Load() != 0 && !t.resumeGuest() {
 			return

@@ -14,6 +14,9 @@ func (t *Task) resumeGuest() bool {
 	}
 	for t.run.work.Load() != 0 {
 		t.run.work.And(^workResume)
+		if t.misc.staleAnswers.Load() {
+			t.setAnswers()
+		}
 		if t.exit.asked {
 			return false
 		}
@@ -64,7 +67,8 @@ func (t *Task) nextSignal() (info linux.Siginfo, act linux.Sigaction, v verdict)
 			return info, act, takeExit
 		}
 		if t.sig.stopPending {
-			t.joinStopLocked(sh)
+			sh.mu.Unlock()
+			t.joinStop()
 			sh = g.lockSig()
 			continue
 		}

@@ -79,21 +79,22 @@ type parkState struct {
 
 // taskMisc is the smaller state of a thread.
 type taskMisc struct {
-	name       atomic.Pointer[string]
-	clearTID   uint64 // set_tid_address
-	robustList uint64 // set_robust_list
-	slackNS    int64  // PR_SET_TIMERSLACK
-	pdeathSig  atomic.Int32
-	noExecAll  bool
-	numaPolicy int32
-	ioprio     int32
-	dumpable   bool
-	cpuHint    atomic.Int32
-	vmInfo     struct{ minflt, majflt atomic.Int64 }
-	counted    atomic.Bool // in Group.times.dead already
-	volCtx     atomic.Int64
-	invCtx     atomic.Int64
-	pi         futex.Owner
+	name         atomic.Pointer[string]
+	clearTID     uint64 // set_tid_address
+	robustList   uint64 // set_robust_list
+	slackNS      int64  // PR_SET_TIMERSLACK
+	pdeathSig    atomic.Int32
+	noExecAll    bool
+	numaPolicy   int32
+	ioprio       int32
+	dumpable     bool
+	cpuHint      atomic.Int32
+	vmInfo       struct{ minflt, majflt atomic.Int64 }
+	staleAnswers atomic.Bool // see answer.go
+	counted      atomic.Bool // in Group.times.dead already
+	volCtx       atomic.Int64
+	invCtx       atomic.Int64
+	pi           futex.Owner
 }
 
 // TID is the thread's number in its own PID namespace.

@@ -17,11 +17,15 @@ int main(void) {
 	pid_t p = fork();
 	if (!p) { for (;;) pause(); }
 	kill(p, SIGSTOP);
-	printf("stop %d %x\n", waitpid(p, &st, WUNTRACED) == p, st);
+	pid_t w = waitpid(p, &st, WUNTRACED);
+	printf("stop %d %x\n", w == p, st);
+	usleep(20000);
 	printf("chld %d\n", chld);
 	printf("again %d\n", waitpid(p, &st, WUNTRACED | WNOHANG));
 	kill(p, SIGCONT);
-	printf("cont %d %x\n", waitpid(p, &st, WCONTINUED) == p, st);
+	w = waitpid(p, &st, WCONTINUED);
+	printf("cont %d %x\n", w == p, st);
+	usleep(20000);
 	printf("chld %d\n", chld);
 	siginfo_t si;
 	memset(&si, 0, sizeof si);
@@ -34,7 +38,8 @@ int main(void) {
 	memset(&si, 0, sizeof si);
 	printf("waitid %d ", waitid(P_ALL, 0, &si, WEXITED | WNOWAIT));
 	printf("%d %d %d\n", si.si_code, si.si_status, si.si_pid == p);
-	printf("wait %d %x\n", waitpid(p, &st, 0) == p, st);
+	w = waitpid(p, &st, 0);
+	printf("wait %d %x\n", w == p, st);
 	printf("setsid leader %d %d\n", setsid(), errno);
 	p = fork();
 	if (!p) {
