@@ -22,7 +22,8 @@ func taskOf(c *vfs.Caller) *task.Task {
 // traceCalls starts --strace, and the log of what is unsupported.
 func (k *Kernel) traceCalls() error {
 	trace.OnFirst(func(kind trace.Kind, name, comm string) {
-		fmt.Fprintf(k.deps.Log, "hornwork: unsupported %v: %s (asked for by %s)\n", kind, name, comm)
+		syscalls.Logf(k.deps.Log, "hornwork: unsupported %v: %s (asked for by %s)", kind,
+			trace.Printable(name), trace.Printable(comm))
 	})
 	if !k.cfg.Strace {
 		return nil

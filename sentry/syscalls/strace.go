@@ -107,6 +107,20 @@ func (tr *Tracer) line(t *task.Task, text string) {
 	tr.col = 0
 }
 
+// Logf writes a line to w that does not tear the line of a traced call, as the log and the trace may be one file.
+func Logf(w io.Writer, format string, args ...any) {
+	tr := active.Load()
+	if tr == nil {
+		_, _ = fmt.Fprintf(w, format+"\n", args...) // a log that cannot be written must not stop the sandbox
+		return
+	}
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.cutLocked()
+	tr.col = 0
+	_, _ = fmt.Fprintf(w, format+"\n", args...)
+}
+
 // cutLocked ends the line of a task whose call has not returned.
 func (tr *Tracer) cutLocked() {
 	if tr.open != nil {
@@ -206,6 +220,9 @@ func (c *tracedCall) leave(ret uintptr, errno linux.Errno) string {
 func (c *tracedCall) print(b *strings.Builder, out bool) {
 	i := c.done
 	c.done++
+	if c.hidden(i) {
+		return
+	}
 	if i > 0 {
 		b.WriteString(", ")
 	}

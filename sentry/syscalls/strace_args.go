@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"hornwork/linux"
 	"hornwork/sentry/trace"
@@ -40,6 +41,7 @@ var pointerTypes = map[reflect.Type]func(c *tracedCall, i int) string{
 	reflect.TypeFor[Str]():         (*tracedCall).stringText,
 	reflect.TypeFor[Addr]():        (*tracedCall).addrText,
 	reflect.TypeFor[FDSet]():       (*tracedCall).fdsetText,
+	reflect.TypeFor[StrArray]():    (*tracedCall).stringsText,
 	reflect.TypeFor[InBuf]():       func(c *tracedCall, i int) string { return c.bytesText(c.args[i], c.next(i)) },
 	reflect.TypeFor[OutBuf]():      func(c *tracedCall, i int) string { return c.bytesText(c.args[i], uint64(c.ret)) },
 	reflect.TypeFor[IOVecs]():      (*tracedCall).iovecText,
@@ -56,9 +58,86 @@ func (c *tracedCall) next(i int) uint64 {
 	return 0
 }
 
-// argText prints argument i by its type.
+// argPrinters print arguments that are plain numbers to their handlers.
+var argPrinters = sync.OnceValue(func() map[string]map[int]func(uint64) string {
+	one := func(names ...trace.Bit) func(uint64) string { return oneText("???", names) }
+	limits := one(bit(0, "RLIMIT_CPU"), bit(1, "RLIMIT_FSIZE"), bit(2, "RLIMIT_DATA"), bit(3, "RLIMIT_STACK"),
+		bit(4, "RLIMIT_CORE"), bit(5, "RLIMIT_RSS"), bit(6, "RLIMIT_NPROC"), bit(7, "RLIMIT_NOFILE"),
+		bit(8, "RLIMIT_MEMLOCK"), bit(9, "RLIMIT_AS"), bit(10, "RLIMIT_LOCKS"), bit(11, "RLIMIT_SIGPENDING"),
+		bit(12, "RLIMIT_MSGQUEUE"), bit(13, "RLIMIT_NICE"), bit(14, "RLIMIT_RTPRIO"), bit(15, "RLIMIT_RTTIME"))
+	timers := one(bit(0, "ITIMER_REAL"), bit(1, "ITIMER_VIRTUAL"), bit(2, "ITIMER_PROF"))
+	setFD := flagsText("FD_???", []trace.Bit{bit(linux.FD_CLOEXEC, "FD_CLOEXEC")})
+	return map[string]map[int]func(uint64) string{
+		"mmap":           {5: hexText},
+		"ioctl":          {2: hexText},
+		"prctl":          {1: hexText, 2: hexText, 3: hexText, 4: hexText},
+		"fcntl":          {2: hexText},
+		"fcntl F_SETFD":  {2: setFD},
+		"fcntl F_SETFL":  {2: flagText(reflect.TypeFor[OpenFlags]())},
+		"arch_prctl":     {0: one(bit(0x1001, "ARCH_SET_GS"), bit(0x1002, "ARCH_SET_FS"), bit(0x1003, "ARCH_GET_FS"), bit(0x1004, "ARCH_GET_GS"), bit(0x3001, "ARCH_CET_STATUS")), 1: hexText},
+		"prlimit64":      {1: limits},
+		"getrlimit":      {0: limits},
+		"setrlimit":      {0: limits},
+		"rt_sigprocmask": {0: one(bit(0, "SIG_BLOCK"), bit(1, "SIG_UNBLOCK"), bit(2, "SIG_SETMASK"))},
+		"setitimer":      {0: timers},
+		"getitimer":      {0: timers},
+		"waitid":         {0: one(bit(0, "P_ALL"), bit(1, "P_PID"), bit(2, "P_PGID"), bit(3, "P_PIDFD"))},
+		"getrusage":      {0: one(bit(0, "RUSAGE_SELF"), bit(1, "RUSAGE_THREAD"), bit(0xffffffff, "RUSAGE_CHILDREN"))},
+	}
+})
+
+// hexText prints a number as C's %#x.
+func hexText(v uint64) string {
+	if v == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", v)
+}
+
+// hidden says whether strace leaves argument i out: what open(2) and fcntl(2) do not look at.
+func (c *tracedCall) hidden(i int) bool {
+	switch c.name {
+	case "open", "openat":
+		last := len(c.types) - 1
+		const creates = linux.O_CREAT | linux.O_TMPFILE&^linux.O_DIRECTORY
+		return i == last && c.args[last-1]&creates == 0
+	case "fcntl":
+		switch c.args[1] {
+		case linux.F_GETFD, linux.F_GETFL, linux.F_GETOWN, linux.F_GETSIG, linux.F_GETLEASE, linux.F_GETPIPE_SZ, linux.F_GET_SEALS:
+			return i == 2
+		}
+	case "futex":
+		// How many arguments count depends on the operation.
+		switch int64(c.args[1]) & linux.FUTEX_CMD_MASK {
+		case linux.FUTEX_WAKE:
+			return i > 2
+		case linux.FUTEX_WAIT:
+			return i > 3
+		}
+	}
+	return false
+}
+
+// printer finds how argument i is printed if not by its type.
+func (c *tracedCall) printer(i int) func(uint64) string {
+	if c.name == "fcntl" && i == 2 {
+		cmd := flagText(reflect.TypeFor[FcntlCmd]())(c.args[1])
+		if p := argPrinters()["fcntl "+cmd][i]; p != nil {
+			return p
+		}
+	}
+	return argPrinters()[c.name][i]
+}
+
+// argText prints argument i, by its type as a rule.
 func (c *tracedCall) argText(i int) string {
 	typ, v := c.types[i], c.args[i]
+	if p := c.printer(i); p != nil {
+		if typ.Size() < 8 {
+			v &= 1<<(8*typ.Size()) - 1
+		}
+		return p(v)
+	}
 	if f := pointerTypes[typ]; f != nil {
 		return f(c, i)
 	}
@@ -82,8 +161,9 @@ func (c *tracedCall) argText(i int) string {
 
 func (c *tracedCall) addrText(i int) string { return trace.Pointer(c.args[i]) }
 
-func (c *tracedCall) stringText(i int) string {
-	addr := c.args[i]
+func (c *tracedCall) stringText(i int) string { return c.stringAt(c.args[i]) }
+
+func (c *tracedCall) stringAt(addr uint64) string {
 	if addr == 0 {
 		return "NULL"
 	}
@@ -92,6 +172,34 @@ func (c *tracedCall) stringText(i int) string {
 		return trace.Pointer(addr)
 	}
 	return trace.Quote([]byte(s), errno != 0) // paths are shown whole
+}
+
+// stringsText prints argv whole, and of an environment how many variables it has.
+func (c *tracedCall) stringsText(i int) string {
+	const most, shown = 10000, 32
+	addr := c.args[i]
+	var parts []string
+	n := 0
+	for ; n < most; n++ {
+		var raw [8]byte
+		if _, errno := c.t.Memory().CopyIn(raw[:], addr+uint64(n)*8); errno != 0 {
+			return trace.Pointer(addr)
+		}
+		p := binary.LittleEndian.Uint64(raw[:])
+		if p == 0 {
+			break
+		}
+		if n < shown {
+			parts = append(parts, c.stringAt(p))
+		}
+	}
+	if i > 0 && c.types[i-1] == reflect.TypeFor[StrArray]() {
+		return fmt.Sprintf("%s /* %d vars */", trace.Pointer(addr), n)
+	}
+	if n > shown {
+		parts = append(parts, "...")
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
 }
 
 // bytesText prints n bytes at addr, the first MaxString of them.

@@ -19,6 +19,9 @@ var flagTypes = sync.OnceValue(func() map[reflect.Type]func(uint64) string {
 		reflect.TypeFor[Mode]():       octalText,
 		reflect.TypeFor[NodeMode]():   nodeModeText,
 		reflect.TypeFor[AccessMode](): accessText,
+		reflect.TypeFor[Signo]():      signalName,
+		reflect.TypeFor[UID]():        idText,
+		reflect.TypeFor[GID]():        idText,
 		reflect.TypeFor[OpenFlags](): flagsText("O_???", []trace.Bit{
 			field(linux.O_RDONLY, "O_RDONLY", 3), field(linux.O_WRONLY, "O_WRONLY", 3), field(linux.O_RDWR, "O_RDWR", 3),
 			bit(linux.O_CREAT, "O_CREAT"), bit(linux.O_EXCL, "O_EXCL"), bit(linux.O_NOCTTY, "O_NOCTTY"),
@@ -282,6 +285,61 @@ var flagTypes = sync.OnceValue(func() map[reflect.Type]func(uint64) string {
 			bit(linux.CLOCK_REALTIME_ALARM, "CLOCK_REALTIME_ALARM"),
 			bit(linux.CLOCK_BOOTTIME_ALARM, "CLOCK_BOOTTIME_ALARM"), bit(linux.CLOCK_TAI, "CLOCK_TAI"),
 		}),
+		reflect.TypeFor[CloneFlags](): flagsText("CLONE_???", []trace.Bit{
+			bit(linux.CLONE_NEWTIME, "CLONE_NEWTIME"), bit(linux.CLONE_VM, "CLONE_VM"), bit(linux.CLONE_FS, "CLONE_FS"),
+			bit(linux.CLONE_FILES, "CLONE_FILES"), bit(linux.CLONE_SIGHAND, "CLONE_SIGHAND"),
+			bit(linux.CLONE_PIDFD, "CLONE_PIDFD"), bit(linux.CLONE_PTRACE, "CLONE_PTRACE"),
+			bit(linux.CLONE_VFORK, "CLONE_VFORK"), bit(linux.CLONE_PARENT, "CLONE_PARENT"),
+			bit(linux.CLONE_THREAD, "CLONE_THREAD"), bit(linux.CLONE_NEWNS, "CLONE_NEWNS"),
+			bit(linux.CLONE_SYSVSEM, "CLONE_SYSVSEM"), bit(linux.CLONE_SETTLS, "CLONE_SETTLS"),
+			bit(linux.CLONE_PARENT_SETTID, "CLONE_PARENT_SETTID"),
+			bit(linux.CLONE_CHILD_CLEARTID, "CLONE_CHILD_CLEARTID"), bit(linux.CLONE_UNTRACED, "CLONE_UNTRACED"),
+			bit(linux.CLONE_CHILD_SETTID, "CLONE_CHILD_SETTID"), bit(linux.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
+			bit(linux.CLONE_NEWUTS, "CLONE_NEWUTS"), bit(linux.CLONE_NEWIPC, "CLONE_NEWIPC"),
+			bit(linux.CLONE_NEWUSER, "CLONE_NEWUSER"), bit(linux.CLONE_NEWPID, "CLONE_NEWPID"),
+			bit(linux.CLONE_NEWNET, "CLONE_NEWNET"), bit(linux.CLONE_IO, "CLONE_IO"),
+			field(linux.SIGCHLD, "SIGCHLD", 255),
+		}),
+		reflect.TypeFor[FutexOp](): flagsText("FUTEX_???", []trace.Bit{
+			field(linux.FUTEX_WAIT, "FUTEX_WAIT", 0x7f), field(linux.FUTEX_WAKE, "FUTEX_WAKE", 0x7f),
+			field(linux.FUTEX_FD, "FUTEX_FD", 0x7f), field(linux.FUTEX_REQUEUE, "FUTEX_REQUEUE", 0x7f),
+			field(linux.FUTEX_CMP_REQUEUE, "FUTEX_CMP_REQUEUE", 0x7f), field(linux.FUTEX_WAKE_OP, "FUTEX_WAKE_OP", 0x7f),
+			field(linux.FUTEX_LOCK_PI, "FUTEX_LOCK_PI", 0x7f), field(linux.FUTEX_UNLOCK_PI, "FUTEX_UNLOCK_PI", 0x7f),
+			field(linux.FUTEX_TRYLOCK_PI, "FUTEX_TRYLOCK_PI", 0x7f),
+			field(linux.FUTEX_WAIT_BITSET, "FUTEX_WAIT_BITSET", 0x7f),
+			field(linux.FUTEX_WAKE_BITSET, "FUTEX_WAKE_BITSET", 0x7f),
+			field(linux.FUTEX_WAIT_REQUEUE_PI, "FUTEX_WAIT_REQUEUE_PI", 0x7f),
+			field(linux.FUTEX_CMP_REQUEUE_PI, "FUTEX_CMP_REQUEUE_PI", 0x7f),
+			field(linux.FUTEX_LOCK_PI2, "FUTEX_LOCK_PI2", 0x7f), bit(linux.FUTEX_PRIVATE_FLAG, "FUTEX_PRIVATE_FLAG"),
+			bit(linux.FUTEX_CLOCK_REALTIME, "FUTEX_CLOCK_REALTIME"),
+		}),
+		reflect.TypeFor[PrctlOp](): oneText("PR_???", []trace.Bit{
+			bit(linux.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), bit(linux.PR_GET_PDEATHSIG, "PR_GET_PDEATHSIG"),
+			bit(linux.PR_GET_DUMPABLE, "PR_GET_DUMPABLE"), bit(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"),
+			bit(linux.PR_GET_KEEPCAPS, "PR_GET_KEEPCAPS"), bit(linux.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"),
+			bit(linux.PR_SET_NAME, "PR_SET_NAME"), bit(linux.PR_GET_NAME, "PR_GET_NAME"),
+			bit(linux.PR_GET_SECCOMP, "PR_GET_SECCOMP"), bit(linux.PR_SET_SECCOMP, "PR_SET_SECCOMP"),
+			bit(linux.PR_CAPBSET_READ, "PR_CAPBSET_READ"), bit(linux.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"),
+			bit(linux.PR_GET_SECUREBITS, "PR_GET_SECUREBITS"), bit(linux.PR_SET_SECUREBITS, "PR_SET_SECUREBITS"),
+			bit(linux.PR_SET_TIMERSLACK, "PR_SET_TIMERSLACK"), bit(linux.PR_GET_TIMERSLACK, "PR_GET_TIMERSLACK"),
+			bit(linux.PR_SET_MM, "PR_SET_MM"), bit(linux.PR_SET_CHILD_SUBREAPER, "PR_SET_CHILD_SUBREAPER"),
+			bit(linux.PR_GET_CHILD_SUBREAPER, "PR_GET_CHILD_SUBREAPER"),
+			bit(linux.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), bit(linux.PR_GET_NO_NEW_PRIVS, "PR_GET_NO_NEW_PRIVS"),
+			bit(linux.PR_GET_TID_ADDRESS, "PR_GET_TID_ADDRESS"), bit(linux.PR_SET_THP_DISABLE, "PR_SET_THP_DISABLE"),
+			bit(linux.PR_GET_THP_DISABLE, "PR_GET_THP_DISABLE"), bit(linux.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"),
+			bit(linux.PR_GET_SPECULATION_CTRL, "PR_GET_SPECULATION_CTRL"),
+			bit(linux.PR_SET_SPECULATION_CTRL, "PR_SET_SPECULATION_CTRL"), bit(linux.PR_SET_VMA, "PR_SET_VMA"),
+			bit(linux.PR_SET_PTRACER, "PR_SET_PTRACER"),
+		}),
+		reflect.TypeFor[SchedPolicy](): oneText("SCHED_???", []trace.Bit{
+			bit(linux.SCHED_OTHER, "SCHED_OTHER"), bit(linux.SCHED_FIFO, "SCHED_FIFO"), bit(linux.SCHED_RR, "SCHED_RR"),
+			bit(linux.SCHED_BATCH, "SCHED_BATCH"), bit(linux.SCHED_IDLE, "SCHED_IDLE"),
+			bit(linux.SCHED_DEADLINE, "SCHED_DEADLINE"),
+		}),
+		reflect.TypeFor[WaitFlags](): flagsText("W???", []trace.Bit{
+			bit(linux.WNOHANG, "WNOHANG"), bit(linux.WSTOPPED, "WSTOPPED"), bit(linux.WEXITED, "WEXITED"),
+			bit(linux.WCONTINUED, "WCONTINUED"), bit(linux.WNOWAIT, "WNOWAIT"),
+		}),
 	}
 })
 
@@ -364,6 +422,9 @@ func nodeModeText(v uint64) string {
 	}
 	return text + "|" + octalText(v&0o777)
 }
+
+// idText prints a user or group ID; -1 means none.
+func idText(v uint64) string { return fmt.Sprint(int32(v)) }
 
 func accessText(v uint64) string {
 	if v == 0 {
