@@ -195,7 +195,7 @@ func (s *Space) mapRegion(at uint64) *region {
 	if errno != 0 {
 		return nil
 	}
-	s.units = append(s.units, unit{u, unitSize})
+	s.trampolines = append(s.trampolines, unit{u, unitSize})
 	r := &region{addr: at, mem: s.p.ctl.roAt(u, 0), used: 1}
 	*(*uint64)(r.mem) = s.p.img.syscall
 	*s.mapperEntry(0) = entry{nr: unix.SYS_MMAP, args: [6]uint64{at, unitSize, unix.PROT_READ | unix.PROT_EXEC,

@@ -47,11 +47,9 @@ func (s *Space) recycle() *Space {
 	clear(unsafe.Slice((*byte)(s.ord.rw), pageSize))
 	clear(unsafe.Slice((*byte)(unsafe.Add(s.ord.ro, ordMapperOps)), s.opsUsed*entrySize))
 	n.opsUsed = 2
-	n.units = append(n.units, s.units[:1+s.threads]...)
-	if more := s.units[1+s.threads:]; len(more) != 0 {
-		s.p.ctl.release(more)
-	}
-	s.units, s.idle, s.mapper, s.pidfd, s.socket = nil, nil, nil, -1, -1
+	n.units = s.units
+	s.p.ctl.release(s.trampolines)
+	s.units, s.trampolines, s.idle, s.mapper, s.pidfd, s.socket = nil, nil, nil, nil, -1, -1
 	n.cpuBase = n.cpuTime()
 	return n
 }

@@ -23,13 +23,15 @@ type Space struct {
 	ord    orders
 	mapper *listener
 	donation
-	opsUsed int // of the mapper's pages, at most at one time
-	units   []unit
-	threads int       // areas in use, from threadsBase
-	idle    []*Thread // released by their owners, kept for the next NewThread
-	live    map[*Thread]struct{}
-	dead    bool
-	cpuBase int64 // CPU time of the stub before this address space
+	opsUsed int    // of the mapper's pages, at most at one time
+	units   []unit // of the space itself and of its threads
+	// trampolines are the units of patched sites' regions.
+	trampolines []unit
+	threads     int       // areas in use, from threadsBase
+	idle        []*Thread // released by their owners, kept for the next NewThread
+	live        map[*Thread]struct{}
+	dead        bool
+	cpuBase     int64 // CPU time of the stub before this address space
 
 	patcher
 }
@@ -359,7 +361,8 @@ func (s *Space) end() {
 func (s *Space) abandon() {
 	s.units[0].roUsed += uint32(s.opsUsed * entrySize)
 	s.p.ctl.release(s.units)
-	s.units = nil
+	s.p.ctl.release(s.trampolines)
+	s.units, s.trampolines = nil, nil
 }
 
 // cpuTime is the CPU time of the stub since it began.

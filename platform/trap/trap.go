@@ -53,6 +53,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -82,13 +83,15 @@ type Platform struct {
 	spin spinLimits
 	// spreading counts the threads in SPREAD mode.
 	spreading atomic.Int32
-	memFD     int32
-	fds       []int // to close at the end
-	zygote    zygote
-	closed    atomic.Bool
-	stopped   sync.WaitGroup
-	reap      chan struct{}
-	refill    chan struct{}
+	// No thread becomes SPREAD before busyUntil, in cycles; busyFor is how long that was.
+	busyUntil, busyFor atomic.Uint64
+	memFD              int32
+	fds                []int // to close at the end
+	zygote             zygote
+	closed             atomic.Bool
+	stopped            sync.WaitGroup
+	reap               chan struct{}
+	refill             chan struct{}
 
 	mu       rank.Mutex[rank.Platform] // guards the fields below
 	pool     []*Space
@@ -337,9 +340,17 @@ func (p *Platform) Close() {
 	for s := range p.alive {
 		s.kill()
 	}
+	var last *Space
+	for s := range p.alive {
+		last = s
+	}
 	close(p.refill)
 	close(p.reap)
 	p.mu.Unlock()
+	// The zygote reaps them, if it lives long enough.
+	for i := 0; i < 1000 && last != nil && !last.ended(); i++ {
+		time.Sleep(100 * time.Microsecond)
+	}
 	p.zygote.stop()
 	p.stopped.Wait()
 	// The windows stay mapped: threads that are still in Switch look at them once more.

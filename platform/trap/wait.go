@@ -16,6 +16,11 @@ import (
 // PAIRED again at the first that does not come; then the streak that it needs doubles.
 //
 // Only requests of patched sites count: all else comes by notification anyway.
+//
+// On a busy machine SPREAD loses: threads that spin use up their time and are preempted for milliseconds, while a PAIRED
+// pair sleeps so much that it runs at once when it wants to. So a spin that took far longer than it should (this
+// thread was preempted), or a stub that did not answer at all after the change (it waits for a CPU), keeps all
+// threads PAIRED for a while, which doubles each time.
 const (
 	needLeast = 8
 	needMost  = 4096
@@ -26,12 +31,21 @@ const (
 	spinSentry  = 20 * time.Microsecond
 	gapShort    = 15 * time.Microsecond // a request within it adds to the streak
 	calibration = 2000                  // rounds
+
+	preempted = 200 * time.Microsecond // a spin that takes longer was interrupted
+	worthIt   = 4 * time.Microsecond   // SPREAD pays if a call takes less, the miss at the end included
+	busyLeast = 50 * time.Millisecond
+	busyMost  = 2 * time.Second
 )
 
 // spinLimits are the durations above in rounds of PAUSE and in cycles.
 type spinLimits struct {
 	stub, holdP, rest uint32
 	gap               uint64
+	preempted         uint64
+	worthIt           uint64
+	busyLeast         uint64
+	busyMost          uint64
 	cpus              int32
 }
 
@@ -47,9 +61,11 @@ func calibrate() spinLimits {
 		}
 	}
 	rounds := func(d time.Duration) uint32 { return uint32(max(int64(d)*calibration/max(ns, 1), 1)) }
+	inCycles := func(d time.Duration) uint64 { return uint64(float64(d) * float64(cycles) / float64(max(ns, 1))) }
 	return spinLimits{
 		stub: rounds(spinStub), holdP: rounds(spinHoldP), rest: rounds(spinSentry - spinHoldP),
-		gap:  uint64(gapShort) * cycles / uint64(max(ns, 1)),
+		gap: inCycles(gapShort), preempted: inCycles(preempted), worthIt: inCycles(worthIt),
+		busyLeast: inCycles(busyLeast), busyMost: inCycles(busyMost),
 		cpus: int32(runtime.NumCPU()),
 	}
 }
@@ -59,7 +75,9 @@ type waitState struct {
 	spread bool
 	streak int
 	need   int
-	hits   int
+	// Of the present stay in SPREAD mode.
+	since uint64
+	calls uint64
 }
 
 func newWaitState() waitState { return waitState{need: needLeast} }
@@ -106,14 +124,26 @@ func (t *Thread) handOver(old uint32) bool {
 	return t.l.wait()
 }
 
-// mayLeavePair: half of the CPUs may have spinning pairs.
+// mayLeavePair: half of the CPUs may have spinning pairs, and the machine must not be busy.
+//
+//go:nosplit
 func (t *Thread) mayLeavePair() bool {
-	return 2*(t.p.spreading.Load()+1) <= t.p.spin.cpus
+	return 2*(t.p.spreading.Load()+1) <= t.p.spin.cpus && rdtsc() >= t.p.busyUntil.Load()
+}
+
+// busy keeps threads PAIRED for a while.
+//
+//go:nosplit
+func (p *Platform) busy() {
+	d := min(max(2*p.busyFor.Load(), p.spin.busyLeast), p.spin.busyMost)
+	p.busyFor.Store(d)
+	p.busyUntil.Store(rdtsc() + d)
 }
 
 // leavePair answers in SPREAD mode for the first time: the stub thread must wake up on another CPU.
 func (t *Thread) leavePair(state uint32) bool {
 	t.p.spreading.Add(1)
+	t.wait.since, t.wait.calls = rdtsc(), 0
 	atomic.StoreUint32(&t.cfg.Spin, t.p.spin.stub)
 	old := atomic.SwapUint32(&t.req.State, state)
 	if t.l.pending || old&stateStub != 0 {
@@ -158,23 +188,29 @@ func (t *Thread) spreadReply(state uint32) bool {
 //
 //go:nosplit
 func (t *Thread) spreadWait() bool {
-	p := &t.req.State
-	if spin(p, t.p.spin.holdP)&stateReply == 0 {
-		if t.wait.hits++; t.wait.hits == hitsGood {
-			t.wait.hits = 0
-			t.wait.need = max(t.wait.need/2, needLeast)
+	p, w, lim := &t.req.State, &t.wait, &t.p.spin
+	start := rdtsc()
+	if spin(p, lim.holdP)&stateReply == 0 {
+		w.calls++
+		if rdtsc()-start > lim.preempted {
+			t.p.busy()
+			t.pair()
+		} else if w.calls == hitsGood {
+			w.need = max(w.need/2, needLeast)
+			t.p.busyFor.Store(t.p.busyFor.Load() / 2)
 		}
 		return true
 	}
 	entersyscall()
-	if spin(p, t.p.spin.rest)&stateReply == 0 {
+	if spin(p, lim.rest)&stateReply == 0 {
 		exitsyscall()
+		w.calls++
 		return true
 	}
-	w := &t.wait
-	w.hits, w.spread, w.need = 0, false, min(2*w.need, needMost)
-	t.p.spreading.Add(-1)
-	atomic.StoreUint32(&t.cfg.Spin, 0)
+	if w.calls == 0 || rdtsc()-start > lim.preempted {
+		t.p.busy()
+	}
+	t.pair()
 	ok := true
 	for try := 0; ; try++ {
 		old := atomic.LoadUint32(p)
@@ -186,14 +222,20 @@ func (t *Thread) spreadWait() bool {
 			break
 		}
 	}
+	if rdtsc()-w.since > (w.calls+1)*lim.worthIt {
+		w.need = min(4*w.need, needMost)
+	}
 	exitsyscall()
 	return ok
 }
 
-// pair makes a thread PAIRED that waits for something else than requests.
+// pair makes a thread PAIRED.
+//
+//go:nosplit
 func (t *Thread) pair() {
 	if t.wait.spread {
-		t.wait.spread, t.wait.hits = false, 0
+		t.wait.spread = false
+		t.wait.need = min(2*t.wait.need, needMost)
 		t.p.spreading.Add(-1)
 		atomic.StoreUint32(&t.cfg.Spin, 0)
 	}
