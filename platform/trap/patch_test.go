@@ -303,10 +303,10 @@ func TestInterruptsOfPatchedCalls(t *testing.T) {
 		answer := i%2 == 1
 		g := newGuest(t)
 		th, regs := patched(t, g, before)
-		n := uint64(20000)
+		n := uint64(8000)
 		regs.R14, regs.R12 = n, 0
 		if answer {
-			n = 5e6
+			n = 2e6
 			regs.R14 = n
 			th.Answer(110, 1)
 		}

@@ -47,6 +47,7 @@ type spinLimits struct {
 	busyLeast         uint64
 	busyMost          uint64
 	cpus              int32
+	allowed           [16]uint64 // CPUs that this process may use
 }
 
 func calibrate() spinLimits {
@@ -62,12 +63,16 @@ func calibrate() spinLimits {
 	}
 	rounds := func(d time.Duration) uint32 { return uint32(max(int64(d)*calibration/max(ns, 1), 1)) }
 	inCycles := func(d time.Duration) uint64 { return uint64(float64(d) * float64(cycles) / float64(max(ns, 1))) }
-	return spinLimits{
+	l := spinLimits{
 		stub: rounds(spinStub), holdP: rounds(spinHoldP), rest: rounds(spinSentry - spinHoldP),
 		gap: inCycles(gapShort), preempted: inCycles(preempted), worthIt: inCycles(worthIt),
 		busyLeast: inCycles(busyLeast), busyMost: inCycles(busyMost),
 		cpus: int32(runtime.NumCPU()),
 	}
+	if _, _, e := syscall.RawSyscall(unix.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(l.allowed), uintptr(unsafe.Pointer(&l.allowed))); e != 0 {
+		l.cpus = 1 // no moving about
+	}
+	return l
 }
 
 // waitState is a thread's way of waiting.
@@ -151,18 +156,13 @@ func (t *Thread) leavePair(state uint32) bool {
 			return t.l.pending
 		}
 		cpu := rdpid()
-		mask := [16]uint64{}
-		for i := range mask {
-			mask[i] = ^uint64(0)
-		}
+		mask := t.p.spin.allowed
 		if cpu < 1024 {
 			mask[cpu/64] &^= 1 << (cpu % 64)
 		}
 		t.setAffinity(&mask)
 		t.l.send(0)
-		if cpu < 1024 {
-			mask[cpu/64] |= 1 << (cpu % 64)
-		}
+		mask = t.p.spin.allowed
 		t.setAffinity(&mask)
 	}
 	return t.spreadWait()
