@@ -153,6 +153,7 @@ func newGuest(tb testing.TB) *guest {
 		}
 	}()
 	tb.Cleanup(func() {
+		k.KillAll() // it may be stopped
 		close(x.th.gone)
 		<-k.Done()
 	})

@@ -332,6 +332,9 @@ func (c *tracedCall) structText(typ reflect.Type, load reflect.Method, addr uint
 	if out[1].Uint() != 0 {
 		return trace.Pointer(addr)
 	}
+	if c.name == "wait4" && out[0].CanInt() {
+		return "[" + waitStatusText(int32(out[0].Int())) + "]"
+	}
 	return valueText(out[0], true)
 }
 

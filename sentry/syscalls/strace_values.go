@@ -228,3 +228,20 @@ func faultCode(signo, code int32) string {
 	}
 	return strconv.Itoa(int(code))
 }
+
+// waitStatusText prints what wait4(2) stores.
+func waitStatusText(s int32) string {
+	const stopped, continued, coreDumped = 0x7f, 0xffff, 0x80
+	sig := signalName(uint64(s & 0x7f))
+	switch {
+	case s == continued:
+		return "{WIFCONTINUED(s)}"
+	case s&0xff == stopped:
+		return "{WIFSTOPPED(s) && WSTOPSIG(s) == " + signalName(uint64(s>>8&0xff)) + "}"
+	case s&0x7f == 0:
+		return fmt.Sprintf("{WIFEXITED(s) && WEXITSTATUS(s) == %d}", s>>8&0xff)
+	case s&coreDumped != 0:
+		return "{WIFSIGNALED(s) && WTERMSIG(s) == " + sig + " && WCOREDUMP(s)}"
+	}
+	return "{WIFSIGNALED(s) && WTERMSIG(s) == " + sig + "}"
+}
