@@ -26,6 +26,7 @@ var flying struct {
 	sync.Mutex // a leaf
 	byUser     map[uint32]int
 	total      int
+	sockets    map[*Socket]*flight
 }
 
 // sendFiles takes references on the files of a message and counts them.
@@ -52,6 +53,7 @@ func sendFiles(c *vfs.Caller, files []*vfs.File) (*rights, linux.Errno) {
 	for _, f := range files {
 		r.files = append(r.files, f.Get())
 	}
+	took(r.files)
 	return r, 0
 }
 
@@ -59,17 +61,24 @@ func sendFiles(c *vfs.Caller, files []*vfs.File) (*rights, linux.Errno) {
 func (r *rights) land() []*vfs.File {
 	flying.Lock()
 	defer flying.Unlock()
+	return r.landLocked()
+}
+
+func (r *rights) landLocked() []*vfs.File {
 	flying.total -= len(r.files)
 	if flying.byUser[r.uid] -= len(r.files); flying.byUser[r.uid] == 0 {
 		delete(flying.byUser, r.uid)
 	}
 	files := r.files
+	landed(files)
 	r.files = nil
 	return files
 }
 
 // peek gives new references and leaves r in flight (MSG_PEEK).
 func (r *rights) peek() (files []*vfs.File) {
+	flying.Lock() // not while the collector looks
+	defer flying.Unlock()
 	for _, f := range r.files {
 		files = append(files, f.Get())
 	}

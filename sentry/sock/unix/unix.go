@@ -5,11 +5,11 @@
 // by network namespace.
 //
 // Departures from Linux: the sender's buffer of a stream counts bytes only, so that many tiny writes fit where
-// Linux's overhead for each fills the buffer; cycles of sockets that are in flight over each other and closed are not
-// collected, but what may be in flight is bounded for everybody (ETOOMANYREFS). MSG_OOB is refused.
+// Linux's overhead for each fills the buffer; what may be in flight is bounded for root too (ETOOMANYREFS). MSG_OOB is
+// refused.
 //
 // Locks: Socket.mu. Nobody holds two, except that connect takes the client's inside the listener's. User memory is
-// copied under it. The table's lock is a leaf.
+// copied under it. The locks of the table of names and of what is in flight are leaves.
 package unix
 
 import (
@@ -254,7 +254,10 @@ func (s *Socket) Shutdown(_ *vfs.Caller, _ *vfs.File, how int32) linux.Errno {
 }
 
 // Release closes the socket: its name goes, its peer sees the end, and ECONNRESET if data was left unread.
-func (s *Socket) Release(*vfs.File) { s.close(false) }
+func (s *Socket) Release(*vfs.File) {
+	s.close(false)
+	collectSoon()
+}
 
 // close ends s; embryo says that it was in a listener's backlog.
 func (s *Socket) close(embryo bool) {

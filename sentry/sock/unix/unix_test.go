@@ -32,8 +32,8 @@ func pair(t testing.TB, c *vfs.Caller, typ int32) (a, b *vfs.File) {
 	return a, b
 }
 
-// abs is the sockaddr of an abstract name that is the test's own.
-func abs(t testing.TB, s string) []byte { return encode("\x00" + t.Name() + s) }
+// abs is the sockaddr of an abstract name that is this run's own.
+func abs(t testing.TB, s string) []byte { return encode(fmt.Sprintf("\x00%p %s", t, s)) }
 
 func send(c *vfs.Caller, f *vfs.File, data string, m *sock.Message, flags uint32) (int, linux.Errno) {
 	seq := usermem.Kernel([]byte(data))
