@@ -20,6 +20,8 @@ import (
 	"hornwork/sentry/task"
 	"hornwork/sentry/trace"
 	"hornwork/sentry/vfs"
+
+	_ "hornwork/sentry/sock/unix" // registers AF_UNIX
 )
 
 // Release is the kernel that guests believe to run on.

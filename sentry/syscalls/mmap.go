@@ -92,6 +92,13 @@ func mapFile(t *task.Task, f *vfs.File, prot Prot, flags MmapFlags, o *mm.MMapOp
 	if ref == nil {
 		return linux.ENODEV
 	}
+	const sealed = linux.F_SEAL_WRITE | linux.F_SEAL_FUTURE_WRITE
+	if m, ok := f.Ops.(sealer); ok && m.Seals()&sealed != 0 && flags&linux.MAP_TYPE != linux.MAP_PRIVATE {
+		if prot&linux.PROT_WRITE != 0 {
+			return linux.EPERM
+		}
+		o.MaxProt &^= linux.PROT_WRITE
+	}
 	o.File = ref
 	return 0
 }
