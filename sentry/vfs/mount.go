@@ -157,10 +157,10 @@ func (m *Mount) eachLocked(f func(*Mount)) {
 	}
 }
 
-// NewMountNS makes a namespace with sb at its root; flags are those of the mount.
+// NewMountNS makes a namespace with root at its root; flags are those of mount(2).
 func NewMountNS(root *Superblock, flags uint32) *MountNS {
 	ns := &MountNS{UserNS: root.UserNS, Ino: nextNSIno.Add(1), n: 1}
-	m := newMount(root, root.RootDentry(), flags)
+	m := newMount(root, root.RootDentry(), mountFlagsOf(flags))
 	m.ns = ns
 	ns.root = m
 	return ns
