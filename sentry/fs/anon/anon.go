@@ -15,10 +15,16 @@ var fs = vfs.NewAnonFS("anon_inodefs", linux.ANON_INODE_FS_MAGIC)
 // FS returns anon_inodefs, for files that are made elsewhere (pidfds).
 func FS() *vfs.AnonFS { return fs }
 
-// NewFile makes a file that shows as "anon_inode:[name]", as epoll, eventfd, timerfd, signalfd, inotify and pidfd do.
+// File is vfs.DefaultFile for anonymous inodes: lseek(2) on them succeeds and means nothing (noop_llseek).
+type File struct{ vfs.DefaultFile }
+
+// Seek implements vfs.FileOps.
+func (File) Seek(*vfs.Caller, *vfs.File, int64, int64, int) (int64, linux.Errno) { return 0, 0 }
+
+// NewFile makes a file that shows as "anon_inode:" and name: "[eventfd]", but "inotify" without brackets, as on Linux.
 // flags are the access mode and O_NONBLOCK.
 func NewFile(c *vfs.Caller, name string, ops vfs.FileOps, flags uint32) *vfs.File {
-	return vfs.NewAnonFile(c, fs, "anon_inode:["+name+"]", 0o600, ops, flags)
+	return vfs.NewAnonFile(c, fs, "anon_inode:"+name, 0o600, ops, flags)
 }
 
 // StoreInt stores an int at a guest's address, as ioctls answer.

@@ -35,7 +35,7 @@ const (
 
 // Epoll is the object behind an epoll descriptor.
 type Epoll struct {
-	vfs.DefaultFile
+	anon.File
 
 	mu    rank.Mutex[rank.Epoll] // guards items and their fields; held over a whole scan
 	items map[key]*item
@@ -74,7 +74,7 @@ type item struct {
 // New makes an epoll descriptor's file.
 func New(c *vfs.Caller) *vfs.File {
 	ep := &Epoll{items: map[key]*item{}}
-	return anon.NewFile(c, "eventpoll", ep, linux.O_RDWR)
+	return anon.NewFile(c, "[eventpoll]", ep, linux.O_RDWR)
 }
 
 // FromFile returns the epoll behind f.

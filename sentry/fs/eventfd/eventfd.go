@@ -16,7 +16,7 @@ import (
 
 // EventFD is the counter.
 type EventFD struct {
-	vfs.DefaultFile
+	anon.File
 	semaphore bool
 
 	mu    sync.Mutex // guards count
@@ -28,7 +28,7 @@ type EventFD struct {
 // New makes an eventfd; flags are EFD_SEMAPHORE and EFD_NONBLOCK.
 func New(c *vfs.Caller, initial uint32, flags uint32) *vfs.File {
 	e := &EventFD{count: uint64(initial), semaphore: flags&linux.EFD_SEMAPHORE != 0}
-	return anon.NewFile(c, "eventfd", e, linux.O_RDWR|flags&linux.EFD_NONBLOCK)
+	return anon.NewFile(c, "[eventfd]", e, linux.O_RDWR|flags&linux.EFD_NONBLOCK)
 }
 
 // FromFile returns the eventfd behind f.

@@ -36,7 +36,7 @@ const (
 
 // Inotify is an instance: the object behind the descriptor.
 type Inotify struct {
-	vfs.DefaultFile
+	anon.File
 
 	mu       sync.Mutex // guards the fields below and the watches' masks
 	watches  map[int32]*watch

@@ -36,7 +36,7 @@ const unblockable = linux.Sigset(1<<(linux.SIGKILL-1) | 1<<(linux.SIGSTOP-1))
 
 // SignalFD is the object behind the descriptor.
 type SignalFD struct {
-	vfs.DefaultFile
+	anon.File
 	mask  atomic.Uint64
 	owner Signals // nil only for kernel callers
 }
@@ -46,7 +46,7 @@ func New(c *vfs.Caller, mask linux.Sigset, flags uint32) *vfs.File {
 	s := &SignalFD{}
 	s.owner, _ = c.Task.(Signals)
 	s.SetMask(mask)
-	return anon.NewFile(c, "signalfd", s, linux.O_RDWR|flags&linux.SFD_NONBLOCK)
+	return anon.NewFile(c, "[signalfd]", s, linux.O_RDWR|flags&linux.SFD_NONBLOCK)
 }
 
 // FromFile returns the signalfd behind f.

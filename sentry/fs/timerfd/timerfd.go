@@ -21,7 +21,7 @@ import (
 
 // TimerFD is the object behind the descriptor.
 type TimerFD struct {
-	vfs.DefaultFile
+	anon.File
 	clock int32
 	off   *timer.Offsets // of the creator's time namespace
 
@@ -50,7 +50,7 @@ func New(c *vfs.Caller, clock int32, flags uint32, off *timer.Offsets) (*vfs.Fil
 	}
 	t := &TimerFD{clock: clock, off: off}
 	t.timer.Fire = func() { t.queue.Notify(wait.In) }
-	return anon.NewFile(c, "timerfd", t, linux.O_RDWR|flags&linux.TFD_NONBLOCK), 0
+	return anon.NewFile(c, "[timerfd]", t, linux.O_RDWR|flags&linux.TFD_NONBLOCK), 0
 }
 
 // FromFile returns the timerfd behind f.
