@@ -29,7 +29,10 @@ func (f *File) ReadDir(c *Caller, emit func(DirEntry) bool) linux.Errno {
 		return true
 	})
 	if errno == 0 {
-		f.accessed()
+		f.touched()
+		if watchCount.Load() != 0 {
+			Notify(f.Path.Dentry, linux.IN_ACCESS)
+		}
 	}
 	return errno
 }

@@ -104,18 +104,14 @@ func (f *File) Read(c *Caller, dst *usermem.Seq) (int, linux.Errno) {
 	}
 	if f.stream {
 		n, errno := f.Ops.Read(c, f, dst, -1)
-		if n > 0 {
-			f.accessed()
-		}
+		f.accessed(n, dst, errno)
 		return n, errno
 	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
 	n, errno := f.Ops.Read(c, f, dst, f.offset)
-	if n > 0 {
-		f.offset += int64(n)
-		f.accessed()
-	}
+	f.offset += int64(n)
+	f.accessed(n, dst, errno)
 	return n, errno
 }
 
@@ -131,9 +127,7 @@ func (f *File) PRead(c *Caller, dst *usermem.Seq, off int64) (int, linux.Errno) 
 		return 0, linux.ESPIPE
 	}
 	n, errno := f.Ops.Read(c, f, dst, off)
-	if n > 0 {
-		f.accessed()
-	}
+	f.accessed(n, dst, errno)
 	return n, errno
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"hornwork/linux"
+	"hornwork/sentry/usermem"
 )
 
 // Event is one thing that happened, as inotify(7) tells it.
@@ -124,10 +125,14 @@ func (i *Inode) endWatches(mask uint32) {
 // nextCookie numbers renames.
 var nextCookie atomic.Uint32
 
-// accessed notes that f has been read.
-func (f *File) accessed() {
+// accessed notes that n bytes of f have been read; dst is what is left to fill. Meeting the end is an access too, for
+// the time but not for watchers; reading nothing on purpose is none.
+func (f *File) accessed(n int, dst *usermem.Seq, errno linux.Errno) {
+	if n <= 0 && (errno != 0 || dst.Len() == 0) {
+		return
+	}
 	f.touched()
-	if watchCount.Load() != 0 {
+	if n > 0 && watchCount.Load() != 0 {
 		Notify(f.Path.Dentry, linux.IN_ACCESS)
 	}
 }
