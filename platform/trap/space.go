@@ -254,37 +254,78 @@ func (s *Space) NewThread() (platform.Thread, linux.Errno) {
 		s.live[t] = struct{}{}
 		return t, 0
 	}
-	t, errno := s.newThreadLocked()
-	if errno != 0 {
+	// Most of the time goes into waking the creator, so it makes a few at once.
+	if errno := s.makeThreadsLocked(min(max(s.threads/2, 1), maxThreadsAtOnce)); errno != 0 {
 		return nil, errno
 	}
-	area := t.mapOps()
-	*s.mapperEntry(0), *s.mapperEntry(1) = area[0], area[1]
-	if errno := s.runMapperLocked(2); errno != 0 {
-		return nil, errno
-	}
-	s.ord.fill([]entry{
-		{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}},
-		{nr: unix.SYS_CLONE, args: [6]uint64{cloneThread, 0, 0, 0, 0, t.ctxAddr}, how: howThread},
-		{nr: unix.SYS_FCNTL, args: [6]uint64{fdFree, unix.F_GETFD}, how: howUntil},
-	})
-	s.ord.give()
-	if errno := s.finish(); errno != 0 {
-		return nil, errno
-	}
-	if r := s.ord.result(1); r < 0 && r > -4096 {
-		return nil, linux.Errno(-r)
-	}
-	// A guest could have written the results; then the descriptor is not there yet.
-	deadline := time.Now().Add(time.Second)
-	for errno = t.attach(fdFree); errno != 0 && time.Now().Before(deadline) && !s.ended(); errno = t.attach(fdFree) {
-		time.Sleep(50 * time.Microsecond)
-	}
-	if errno != 0 {
-		return nil, linux.EAGAIN
-	}
+	n := len(s.idle) - 1
+	t := s.idle[n]
+	s.idle = s.idle[:n]
 	s.live[t] = struct{}{}
 	return t, 0
+}
+
+const maxThreadsAtOnce = 8
+
+// makeThreadsLocked adds up to n idle threads, at least one.
+func (s *Space) makeThreadsLocked(n int) linux.Errno {
+	var list []*Thread
+	clones := []entry{{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}}}
+	for i := range n {
+		t, errno := s.newThreadLocked()
+		if errno != 0 {
+			if i == 0 {
+				return errno
+			}
+			break
+		}
+		list = append(list, t)
+		area := t.mapOps()
+		*s.mapperEntry(2 * i), *s.mapperEntry(2*i + 1) = area[0], area[1]
+		clones = append(clones,
+			entry{nr: unix.SYS_CLONE, args: [6]uint64{cloneThread, 0, 0, 0, 0, t.ctxAddr}, how: howThread},
+			entry{nr: unix.SYS_FCNTL, args: [6]uint64{uint64(fdFree + i), unix.F_GETFD}, how: howUntil})
+	}
+	if errno := s.runMapperLocked(2 * len(list)); errno != 0 {
+		return errno
+	}
+	s.ord.fill(clones)
+	s.ord.give()
+	if errno := s.finish(); errno != 0 {
+		return errno
+	}
+	for i, t := range list {
+		if r := s.ord.result(1 + 2*i); r < 0 && r > -4096 {
+			if i == 0 {
+				return linux.Errno(-r)
+			}
+			break
+		}
+		if errno := s.attachLocked(t, fdFree+i); errno != 0 {
+			if i == 0 {
+				return errno
+			}
+			break
+		}
+		s.idle = append(s.idle, t)
+	}
+	return 0
+}
+
+// attachLocked is attach for a stub whose guests run: they could have written the results, and the descriptor is not
+// there yet.
+func (s *Space) attachLocked(t *Thread, fd int) linux.Errno {
+	deadline := time.Now().Add(time.Second)
+	for {
+		errno := t.attach(fd)
+		if errno == 0 {
+			return 0
+		}
+		if s.ended() || time.Now().After(deadline) {
+			return linux.EAGAIN
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // newThreadLocked makes the sentry's side of a thread.
