@@ -69,6 +69,7 @@ func TestReportShowsNoControlCharacters(t *testing.T) {
 	OnFirst(func(Kind, string, string) { first++ })
 	Unsupported(Syscall, "bpf", "evil\x1b[2J")
 	Unsupported(Syscall, "bpf", "evil\x1b[2J")
+	Unsupported(Syscall, "bpf", "other")
 	var b strings.Builder
 	if err := Report(&b); err != nil {
 		t.Fatal(err)

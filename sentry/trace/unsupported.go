@@ -63,6 +63,7 @@ type Miss struct {
 var misses struct {
 	mu       sync.Mutex // a leaf lock, guards the fields below
 	counts   map[missKey]uint64
+	heard    map[missKey]bool // without the program's name: what onFirst has been told
 	overflow uint64
 	onFirst  func(kind Kind, name, comm string)
 }
@@ -82,13 +83,19 @@ func Unsupported(kind Kind, name, comm string) {
 		// The strings may be slices of larger ones, and stay for good.
 		key.name, key.comm = strings.Clone(key.name), strings.Clone(key.comm)
 		if misses.counts == nil {
-			misses.counts = map[missKey]uint64{}
+			misses.counts, misses.heard = map[missKey]uint64{}, map[missKey]bool{}
 		}
 	}
 	misses.counts[key] = n + 1
+	thing := missKey{kind: kind, name: key.name}
 	first := misses.onFirst
+	if misses.heard[thing] {
+		first = nil
+	} else {
+		misses.heard[thing] = true // at most one for each entry of counts
+	}
 	misses.mu.Unlock()
-	if !known && first != nil {
+	if first != nil {
 		first(kind, key.name, key.comm)
 	}
 }
@@ -98,7 +105,7 @@ func Unsupportedf(kind Kind, comm, format string, args ...any) {
 	Unsupported(kind, fmt.Sprintf(format, args...), comm)
 }
 
-// OnFirst makes f hear of each thing when it is asked for the first time, for the log. f takes no locks of
+// OnFirst makes f hear of each thing when it is asked for the first time, by whichever program, for the log. f takes no locks of
 // the sentry.
 func OnFirst(f func(kind Kind, name, comm string)) {
 	misses.mu.Lock()
@@ -146,5 +153,5 @@ func Report(w io.Writer) error {
 func Reset() {
 	misses.mu.Lock()
 	defer misses.mu.Unlock()
-	misses.counts, misses.overflow, misses.onFirst = nil, 0, nil
+	misses.counts, misses.heard, misses.overflow, misses.onFirst = nil, nil, 0, nil
 }
