@@ -50,6 +50,7 @@ type Kernel struct {
 	root    *vfs.Caller // the kernel's own caller, with all rights
 	sys     *proc.System
 	vdso    *loader.VDSO
+	pts     *vfs.Superblock // the devpts that the console is in
 	console *console
 	init    *task.ThreadGroup
 }

@@ -9,7 +9,7 @@ import (
 	"hornwork/linux"
 	"hornwork/sentry/cred"
 	"hornwork/sentry/fs/dev"
-	//devpts
+	"hornwork/sentry/fs/devpts"
 	"hornwork/sentry/fs/overlay"
 	"hornwork/sentry/fs/proc"
 	"hornwork/sentry/fs/remote"
@@ -71,7 +71,7 @@ func (k *Kernel) registerTypes() {
 			sb.SetFlags(flags)
 			return sb, 0
 		}})
-	//devptsreg
+	devpts.Register()
 }
 
 // procFor makes the proc of the caller's PID namespace.
@@ -104,9 +104,13 @@ func (k *Kernel) mount(m *Mount) error {
 		return errnoError(vfs.MountAt(sb, target, flags))
 	case "dev":
 		return k.mountDev(target, flags)
-	}
-	if m.Type == "devpts" {
-		return nil
+	case "devpts":
+		o, errno := devpts.ParseOptions(data)
+		if errno != 0 {
+			return errno
+		}
+		k.pts = devpts.New(o)
+		return errnoError(vfs.MountAt(k.pts, target, flags))
 	}
 	return errnoError(vfs.MountFS(k.root, m.Source, target, m.Type, flags, data))
 }

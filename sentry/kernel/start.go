@@ -8,6 +8,7 @@ import (
 	"hornwork/linux"
 	"hornwork/sentry/cred"
 	"hornwork/sentry/fs/hostfile"
+	_ "hornwork/sentry/sock/unix" // registers AF_UNIX
 	"hornwork/sentry/syscalls"
 	"hornwork/sentry/task"
 	"hornwork/sentry/trace"
@@ -81,7 +82,9 @@ func (k *Kernel) Start() error {
 		return &StartError{fmt.Sprintf("%s: %s", p.Args[0], whyNot(errno)), 126}
 	}
 	if k.console != nil {
-		k.console.control(k.init.Leader())
+		if errno := k.console.control(k.init.Leader()); errno != 0 {
+			return fmt.Errorf("make the console the controlling terminal: %w", errno)
+		}
 	}
 	k.init.Start()
 	return nil
