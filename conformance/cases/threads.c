@@ -383,8 +383,8 @@ CASE(exec_from_a_thread)
 		char b[32];
 		snprintf(b, sizeof b, "%d", getpid());
 		setenv("PID", b, 1);
-		start(execs, NULL);
 		start(target, (void *)&who);
+		start(execs, NULL);
 		for (;;)
 			pause();
 	}
