@@ -26,7 +26,8 @@ func (s *Space) recycle() *Space {
 	if len(s.live) != 0 || len(s.idle) != s.threads || s.threads > maxRecycledThreads || s.threads == 0 || !s.mapper.pending {
 		return nil
 	}
-	n := &Space{p: s.p, pid: s.pid, pidfd: s.pidfd, ord: s.ord, mapper: s.mapper, donation: donation{socket: s.socket}, threads: s.threads, live: map[*Thread]struct{}{}}
+	n := &Space{p: s.p, pid: s.pid, ord: s.ord, mapper: s.mapper, donation: donation{socket: s.socket}, threads: s.threads, live: map[*Thread]struct{}{}}
+	n.pidfd.Store(s.pidfd.Load())
 	*n.mapperEntry(0) = entry{nr: unix.SYS_MUNMAP, args: [6]uint64{userLo, userHi - userLo}}
 	*n.mapperEntry(1) = entry{nr: unix.SYS_CLOSE_RANGE, args: [6]uint64{fdFree, fdSocket - 1}}
 	if n.runMapperLocked(2) != 0 {
@@ -49,7 +50,8 @@ func (s *Space) recycle() *Space {
 	n.opsUsed = 2
 	n.units = s.units
 	s.p.ctl.release(s.trampolines)
-	s.units, s.trampolines, s.idle, s.mapper, s.pidfd, s.socket = nil, nil, nil, nil, -1, -1
+	s.pidfd.Store(-1)
+	s.units, s.trampolines, s.idle, s.mapper, s.socket = nil, nil, nil, nil, -1
 	n.cpuBase = n.cpuTime()
 	return n
 }

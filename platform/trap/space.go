@@ -2,6 +2,7 @@ package trap
 
 import (
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -17,7 +18,7 @@ import (
 type Space struct {
 	p     *Platform
 	pid   int
-	pidfd int32
+	pidfd atomic.Int32 // -1: none, or another Space's now
 
 	mu     rank.Mutex[rank.Platform] // guards the fields below, the orders and the mapper
 	ord    orders
@@ -49,7 +50,8 @@ func (p *Platform) newSpace() (*Space, error) {
 	if errno != 0 {
 		return fail("contexts", errno)
 	}
-	s := &Space{p: p, pidfd: -1, donation: donation{socket: -1}, live: map[*Thread]struct{}{}, units: []unit{{u, ordMapperOps}}}
+	s := &Space{p: p, donation: donation{socket: -1}, live: map[*Thread]struct{}{}, units: []unit{{u, ordMapperOps}}}
+	s.pidfd.Store(-1)
 	s.ord = orders{ro: p.ctl.roAt(u, 0), rw: p.ctl.rwAt(u, 0)}
 	t, errno := s.newThreadLocked()
 	if errno != 0 {
@@ -77,7 +79,7 @@ func (p *Platform) newSpace() (*Space, error) {
 		s.abandon()
 		return fail("pidfd_open", errno)
 	}
-	s.pidfd = int32(r)
+	s.pidfd.Store(int32(r))
 	p.mu.Lock()
 	p.alive[s] = struct{}{}
 	p.mu.Unlock()
@@ -100,7 +102,7 @@ func (s *Space) settle(t *Thread) error {
 		}
 	}
 	var errno linux.Errno
-	if s.mapper, errno = takeListener(s.pidfd, fdFree); errno != 0 {
+	if s.mapper, errno = takeListener(s.pidfd.Load(), fdFree); errno != 0 {
 		return fmt.Errorf("new stub: the mapper's listener: %w", errno)
 	}
 	if !s.mapper.wait() || s.mapper.nb.nr != notifyMapper {
@@ -133,7 +135,10 @@ func (s *Space) finish() linux.Errno {
 
 // ended tells whether the stub process has ended.
 func (s *Space) ended() bool {
-	p := pollFD{fd: s.pidfd, events: unix.POLLIN}
+	p := pollFD{fd: s.pidfd.Load(), events: unix.POLLIN}
+	if p.fd < 0 {
+		return true
+	}
 	n, _, e := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
 	return e == 0 && n == 1
 }
@@ -345,8 +350,8 @@ func (s *Space) newThreadLocked() (*Thread, linux.Errno) {
 
 // kill ends the stub process.
 func (s *Space) kill() {
-	if s.pidfd >= 0 {
-		raw(unix.SYS_PIDFD_SEND_SIGNAL, uintptr(s.pidfd), uintptr(linux.SIGKILL), 0, 0, 0, 0)
+	if fd := s.pidfd.Load(); fd >= 0 {
+		raw(unix.SYS_PIDFD_SEND_SIGNAL, uintptr(fd), uintptr(linux.SIGKILL), 0, 0, 0, 0)
 	}
 }
 
@@ -374,8 +379,8 @@ func (s *Space) Release() {
 // end kills the stub, waits for it to end and frees what it used.
 func (s *Space) end() {
 	s.kill()
-	p := pollFD{fd: s.pidfd, events: unix.POLLIN}
-	for s.pidfd >= 0 {
+	p := pollFD{fd: s.pidfd.Load(), events: unix.POLLIN}
+	for p.fd >= 0 {
 		_, _, e := syscall.Syscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, ^uintptr(0))
 		if e != unix.EINTR {
 			break
@@ -384,8 +389,8 @@ func (s *Space) end() {
 	s.p.forget(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	raw(unix.SYS_CLOSE, uintptr(s.pidfd), 0, 0, 0, 0, 0)
-	s.pidfd = -1
+	s.pidfd.Store(-1)
+	raw(unix.SYS_CLOSE, uintptr(p.fd), 0, 0, 0, 0, 0)
 	s.closeDonations()
 	if s.mapper != nil {
 		s.mapper.close()

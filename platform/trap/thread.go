@@ -115,7 +115,7 @@ func (t *Thread) mapOps() [2]entry {
 
 // attach takes the thread's listener, which is descriptor fd of the stub, and waits until it is ready.
 func (t *Thread) attach(fd int) linux.Errno {
-	l, errno := takeListener(t.s.pidfd, fd)
+	l, errno := takeListener(t.s.pidfd.Load(), fd)
 	if errno != 0 {
 		return errno
 	}
