@@ -11,7 +11,9 @@ func (t *TTY) process() {
 	for ; k < len(t.in.pending) && t.hasRoom(); k++ {
 		t.receive(t.in.pending[k])
 	}
-	t.in.pending = append(t.in.pending[:0], t.in.pending[k:]...)
+	if k > 0 {
+		t.in.pending = append(t.in.pending[:0], t.in.pending[k:]...)
+	}
 	t.out.echoing = false
 	t.showEchoes()
 }

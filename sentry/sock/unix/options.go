@@ -93,6 +93,8 @@ func (s *Socket) GetSockOpt(c *vfs.Caller, _ *vfs.File, level, name int32) ([]by
 	case linux.SO_LINGER:
 		v := s.opts.linger.Load()
 		return append(intBytes(boolInt(v != 0)), intBytes(int32(max(v-1, 0)))...), 0
+	case linux.SO_PEEK_OFF:
+		return intBytes(-1), 0
 	case linux.SO_PEERCRED:
 		if s.creds == nil {
 			return sock.EncodeUcred(&nobody), 0
@@ -144,6 +146,10 @@ func (s *Socket) SetSockOpt(c *vfs.Caller, _ *vfs.File, level, name int32, value
 		s.opts.rcvlowat.Store(max(v, 1))
 	case linux.SO_PASSCRED:
 		s.opts.passcred.Store(v != 0)
+	case linux.SO_PEEK_OFF: // peeking from an offset is not done; -1 switches it off
+		if v >= 0 {
+			return linux.EOPNOTSUPP
+		}
 	case linux.SO_PRIORITY:
 		if (v < 0 || v > 6) && !c.Creds.HasCap(linux.CAP_NET_ADMIN) && !c.Creds.HasCap(linux.CAP_NET_RAW) {
 			return linux.EPERM
