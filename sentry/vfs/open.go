@@ -213,7 +213,7 @@ func (o *opening) openAt(p Path) (*File, linux.Errno) {
 		return nil, errno
 	}
 	f := &File{}
-	f.init(o.c, p, ops, flags)
+	f.init(o.c, p, ops, flags|linux.O_LARGEFILE) // as 64-bit Linux has it, and F_GETFL shows
 	f.state.writer = writer
 	if watchCount.Load() != 0 {
 		Notify(p.Dentry, linux.IN_OPEN)
