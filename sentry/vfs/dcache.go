@@ -140,8 +140,8 @@ func shrinkTree(d *Dentry) {
 	}
 }
 
-// ShrinkForTest evicts every unused dentry.
-func ShrinkForTest() {
+// DropCaches evicts every unused dentry, as writing 2 to /proc/sys/vm/drop_caches does.
+func DropCaches() {
 	for range 64 {
 		clock.mu.Lock()
 		n := clock.n.Load()

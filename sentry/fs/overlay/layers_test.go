@@ -33,7 +33,7 @@ func TestInodeNumbersSurviveChanges(t *testing.T) {
 	dev := statOf(t, c, ".").DevMinor
 	check := func(what, name string, ino uint64) {
 		t.Helper()
-		vfs.ShrinkForTest()
+		vfs.DropCaches()
 		x := statOf(t, c, name)
 		if x.Ino != ino || x.DevMinor != dev {
 			t.Errorf("%s: %s has inode %d of device %d, want %d of %d", what, name, x.Ino, x.DevMinor, ino, dev)
@@ -88,7 +88,7 @@ func TestHardLinksStayTogether(t *testing.T) {
 	if errno := put(over, "h1", "+more", linux.O_APPEND); errno != 0 {
 		t.Fatal(errno)
 	}
-	vfs.ShrinkForTest()
+	vfs.DropCaches()
 	if got, _ := get(over, "a/h2"); got != "linked+more" {
 		t.Errorf("the other name has %q", got)
 	}

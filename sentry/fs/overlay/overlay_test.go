@@ -246,7 +246,7 @@ func runModel(t *testing.T, ops []byte) {
 		over, plain := pair(t, layers)
 		for k := 0; k+2 < len(ops); k += 3 {
 			if ops[k]&0x80 != 0 {
-				vfs.ShrinkForTest()
+				vfs.DropCaches()
 			}
 			what, got := step(over, ops[k], ops[k+1], ops[k+2])
 			model, want := step(plain, ops[k], ops[k+1], ops[k+2])

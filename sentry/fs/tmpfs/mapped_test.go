@@ -106,7 +106,7 @@ func TestWatchersAreTold(t *testing.T) {
 	i := at(t, c, "d/f")
 	i.Inode().AddWatcher(&file)
 	i.Put()
-	vfs.ShrinkForTest() // what is watched stays
+	vfs.DropCaches() // what is watched stays
 	writeTo(t, c, "d/f")
 	vfs.Rename(c, c.Cwd, "d/f", c.Cwd, "d/g", 0)
 	vfs.Unlink(c, c.Cwd, "d/g")

@@ -37,7 +37,7 @@ func TestConcurrentUseKeepsTheTreeWhole(t *testing.T) {
 	wg.Wait()
 	checkTree(t, c, "/")
 	want(t, "rm", removeAll(c, "/"), 0)
-	vfs.ShrinkForTest()
+	vfs.DropCaches()
 	if now := testMem().Usage(); now != before {
 		t.Errorf("%d bytes are still in use", now-before)
 	}
@@ -73,7 +73,7 @@ func churn(c *vfs.Caller, r *rand.Rand, name func() string) {
 		}
 	case 11:
 		if r.IntN(10) == 0 {
-			vfs.ShrinkForTest()
+			vfs.DropCaches()
 		}
 		if f, errno := open(c, "/a", linux.O_RDONLY|linux.O_DIRECTORY, 0); errno == 0 {
 			f.ReadDir(c, func(vfs.DirEntry) bool { return true })
