@@ -89,7 +89,7 @@ type IPC struct {
 
 // NewIPC returns an empty IPC namespace. ino 0 takes a new number.
 func NewIPC(user *cred.UserNS, ino uint64) *IPC {
-	return &IPC{Info{orNew(ino), user}, ipc.NewRegistry()}
+	return &IPC{Info{orNew(ino), user}, ipc.NewRegistry(user)}
 }
 
 // Net is a network namespace. Stack is the network stack's, nil while there is none.

@@ -67,6 +67,7 @@ func (k *Kernel) newFirst(a *InitArgs) *Task {
 	t.run.resume = platform.ResumeFull
 	t.run.started = timer.Monotonic()
 	t.misc.slackNS = 50000
+	t.misc.undo = newSemUndo()
 	t.SetName("init")
 	t.sig.alt = signal.NoAltStack
 	t.creds.Store(a.Creds)

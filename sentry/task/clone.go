@@ -83,6 +83,10 @@ func (t *Task) copyProcess(a *linux.CloneArgs, tids SetTID) (_ *Task, errno linu
 	}
 	undo.add(c.uncount)
 	t.childGroup(c, a)
+	if a.Flags&linux.CLONE_SYSVSEM != 0 {
+		c.misc.undo = t.misc.undo.get()
+	}
+	undo.add(func() { c.misc.undo.release(0) })
 	t.childFiles(c, a.Flags)
 	undo.add(func() { c.closeFiles(t) })
 	if errno = t.childNamespaces(c, a); errno != 0 {
@@ -123,6 +127,7 @@ func (t *Task) newChild() *Task {
 	c.misc.slackNS = t.misc.slackNS
 	c.misc.ioprio = t.IOPrio()
 	c.sched.inherit(&t.sched)
+	c.misc.undo = newSemUndo()
 	c.sig.blocked = t.sig.blocked
 	c.sig.alt = t.sig.alt
 	return c

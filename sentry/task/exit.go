@@ -73,6 +73,7 @@ func (t *Task) end() {
 	if f := t.files.Swap(nil); f != nil {
 		t.releaseFiles(f)
 	}
+	t.misc.undo.release(t.Group.PID())
 	t.releaseCaller()
 	t.fs.Load().release()
 	t.nsp.Load().release()

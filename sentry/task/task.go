@@ -95,6 +95,7 @@ type taskMisc struct {
 	volCtx       atomic.Int64
 	invCtx       atomic.Int64
 	pi           futex.Owner
+	undo         *semUndo // SEM_UNDO; see semundo.go
 }
 
 // TID is the thread's number in its own PID namespace.

@@ -53,6 +53,10 @@ func (t *Task) Unshare(flags uint64) linux.Errno {
 	if flags&linux.CLONE_FILES != 0 {
 		t.UnshareFiles()
 	}
+	if flags&(linux.CLONE_SYSVSEM|linux.CLONE_NEWIPC) != 0 {
+		t.misc.undo.release(t.Group.PID())
+		t.misc.undo = newSemUndo()
+	}
 	if cr != t.Creds() {
 		t.SetCreds(cr)
 	}
