@@ -2,6 +2,8 @@ package linux
 
 // Values of <linux/ipc.h>, <linux/shm.h>, <linux/sem.h>, <linux/msg.h>, as amd64 programs see them.
 const (
+	GETALL         = 0xd
+	GETNCNT        = 0xe
 	GETPID         = 0xb
 	GETVAL         = 0xc
 	GETZCNT        = 0xf
