@@ -33,7 +33,7 @@ func (ep *Epoll) Ctl(c *vfs.Caller, self *vfs.File, op int32, fd int32, target *
 		nesting.Lock()
 		defer nesting.Unlock()
 		if op == linux.EPOLL_CTL_ADD {
-			if errno := ep.checkLoop(inner); errno != 0 {
+			if errno := ep.checkNesting(inner); errno != 0 {
 				return errno
 			}
 		}
@@ -124,70 +124,4 @@ func (it *item) FileReleased(*vfs.File) {
 	if ep.items[it.key] == it {
 		ep.removeLocked(it)
 	}
-}
-
-// checkLoop refuses to let ep watch inner if a cycle or too long a chain came of it. The caller holds nesting, under
-// which no epoll starts to watch another.
-func (ep *Epoll) checkLoop(inner *Epoll) linux.Errno {
-	if inner == ep {
-		return linux.ELOOP // the same epoll by another description: cannot be, but would never end
-	}
-	up := ep.depthAbove(0)
-	down, ok := inner.depthBelow(ep, 0)
-	if !ok || up+1+down > maxNests {
-		return linux.ELOOP
-	}
-	return 0
-}
-
-// depthAbove is the length of the longest chain of epolls that watch ep.
-func (ep *Epoll) depthAbove(depth int) int {
-	longest := 0
-	if depth > maxNests {
-		return longest
-	}
-	for it := range ep.watchers {
-		if it.alive() {
-			longest = max(longest, 1+it.ep.depthAbove(depth+1))
-		} else {
-			delete(ep.watchers, it)
-		}
-	}
-	return longest
-}
-
-func (it *item) alive() bool {
-	it.ep.mu.Lock()
-	defer it.ep.mu.Unlock()
-	return it.ep.items[it.key] == it
-}
-
-// depthBelow is the length of the longest chain of epolls that ep watches; ok is false if outer is among them.
-func (ep *Epoll) depthBelow(outer *Epoll, depth int) (longest int, ok bool) {
-	if depth > maxNests {
-		return depth, true
-	}
-	for _, e := range ep.watched() {
-		if e == outer {
-			return 0, false
-		}
-		n, ok := e.depthBelow(outer, depth+1)
-		if !ok {
-			return 0, false
-		}
-		longest = max(longest, n+1)
-	}
-	return longest, true
-}
-
-// watched returns the epolls among the items.
-func (ep *Epoll) watched() (out []*Epoll) {
-	ep.mu.Lock()
-	defer ep.mu.Unlock()
-	for k := range ep.items {
-		if e, ok := k.file.Ops.(*Epoll); ok {
-			out = append(out, e)
-		}
-	}
-	return out
 }

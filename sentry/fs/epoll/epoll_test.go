@@ -192,6 +192,30 @@ func TestNestedEpolls(t *testing.T) {
 	}
 }
 
+func TestManyWaysUpwardsAreRefused(t *testing.T) {
+	c := fstest.Caller()
+	// Layers of epolls, each watching all of the layer below: the number of ways grows with every layer.
+	layer := []*vfs.File{New(c)}
+	var errno linux.Errno
+	for depth := 0; depth < 4 && errno == 0; depth++ {
+		var next []*vfs.File
+		for range 20 {
+			f := New(c)
+			e, _ := FromFile(f)
+			for i, below := range layer {
+				if errno = e.Ctl(c, f, linux.EPOLL_CTL_ADD, int32(i), below, ev(linux.EPOLLIN, 0)); errno != 0 {
+					break
+				}
+			}
+			next = append(next, f)
+		}
+		layer = next
+	}
+	if errno != linux.EINVAL {
+		t.Errorf("got %v", errno)
+	}
+}
+
 func TestWaitSleeps(t *testing.T) {
 	c, f, ep := newTest(t)
 	b := c.Blocker.(*fstest.Blocker)
