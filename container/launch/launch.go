@@ -166,7 +166,7 @@ func sentryAttr() *syscall.SysProcAttr {
 }
 
 // goferAttr keeps root's identity for the gofer of a privileged launcher, which must read all files; an ordinary user's
-// gofer maps the user to itself.
+// gofer maps the user to itself, and keeps over its execve the capability that it goes to jail with.
 func goferAttr() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
 		Pdeathsig:  syscall.SIGKILL,
@@ -177,6 +177,7 @@ func goferAttr() *syscall.SysProcAttr {
 		a.Cloneflags |= unix.CLONE_NEWUSER
 		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+		a.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
 	}
 	return a
 }
