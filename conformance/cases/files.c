@@ -251,7 +251,7 @@ CASE(posix_locks)
 		see("wait", fcntl(fd, F_SETLKW, &m));
 		_exit(0);
 	}
-	msleep(100);
+	msleep(700); // the child prints first
 	l = (struct flock){.l_type = F_UNLCK, .l_start = 2, .l_len = 1};
 	see("unlock part", fcntl(fd, F_SETLK, &l));
 	reap("child", p);

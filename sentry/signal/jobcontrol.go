@@ -26,6 +26,8 @@ type JobControl interface {
 
 // Terminal is a terminal that can control a session. It keeps the session that task gives it.
 type Terminal interface {
+	// Dev is the terminal's device number (dev_t).
+	Dev() uint64
 	// ControlledSession returns what SetControlledSession set. task calls both with its tree locked: they only
 	// load and store, under a lock of their own or none.
 	ControlledSession() TerminalSession

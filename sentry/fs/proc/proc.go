@@ -109,7 +109,11 @@ func (r *rootDir) Valid(c *vfs.Caller, name string, child *vfs.Inode) bool {
 		return false // a process may have been born
 	}
 	d, ok := kernfs.DirOf(child).(*taskDir)
-	return ok && d.alive() && d.p.pidOf(d) == pid
+	if !ok || !d.alive() || d.p.pidOf(d) != pid {
+		return false
+	}
+	d.owned(child)
+	return true
 }
 
 // number reads a PID: decimal, no sign, no leading zero.

@@ -136,7 +136,7 @@ func (d *taskDir) stat(c *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	}
 	tty, tpgid := uint64(0), int32(-1)
 	if terminal, foreground := g.TTYOf(n); terminal != nil {
-		_, tpgid = terminal, foreground
+		tty, tpgid = terminal.Dev(), foreground
 	}
 	var vsize, rss, startCode, endCode, startStack, sp, ip uint64
 	var startData, endData, startBrk, argStart, argEnd, envStart, envEnd uint64

@@ -102,7 +102,7 @@ func (p *fileSystem) taskDir(t *task.Task, g *task.ThreadGroup, process bool) *v
 // owned gives an inode to the task's effective user, or to root if the process is not dumpable.
 func (d *taskDir) owned(i *vfs.Inode) *vfs.Inode {
 	if d.g.Dumpable() != 1 {
-		return i
+		return kernfs.Owned(i, 0, 0)
 	}
 	c := d.t.Creds()
 	return kernfs.Owned(i, c.EUID, c.EGID)
@@ -165,9 +165,13 @@ func (d *taskDir) List(_ *vfs.Caller, pos int64, emit func(vfs.DirEntry) bool) l
 	return 0
 }
 
-// Valid keeps what was looked up while the task lives.
+// Valid keeps what was looked up while the task lives. The task may have changed its user since.
 func (d *taskDir) Valid(_ *vfs.Caller, _ string, child *vfs.Inode) bool {
-	return child != nil && d.alive()
+	if child == nil || !d.alive() {
+		return false
+	}
+	d.owned(child)
+	return true
 }
 
 // threadsDir is /proc/PID/task.
@@ -201,7 +205,11 @@ func (d *threadsDir) Valid(_ *vfs.Caller, name string, child *vfs.Inode) bool {
 		return false
 	}
 	c, ok := kernfs.DirOf(child).(*taskDir)
-	return ok && c.alive()
+	if !ok || !c.alive() {
+		return false
+	}
+	c.owned(child)
+	return true
 }
 
 // mayInspect is Linux's PTRACE_MODE_READ check: the same user with no more capabilities, or CAP_SYS_PTRACE.
