@@ -14,7 +14,7 @@ func vectorCode(g *guest, middle ...[]byte) uint64 {
 	avx512 := g.p.fp.features&(1<<6) != 0
 	for r := range 16 {
 		if avx512 { // vmovdqu64 zmm_r, [rbx+64*r]; disp8 is scaled by 64
-			load = append(load, 0x62, 0xf1|0x61&^byte(0), 0xfe, 0x48, 0x6f, 0x43|byte(r&7)<<3, byte(r))
+			load = append(load, 0x62, 0, 0xfe, 0x48, 0x6f, 0x43|byte(r&7)<<3, byte(r))
 			store = append(store, 0x62, 0, 0xfe, 0x48, 0x7f, 0x43|byte(r&7)<<3, byte(r))
 			p0 := byte(0xf1)
 			if r >= 8 {

@@ -208,8 +208,10 @@ func TestKilledStub(t *testing.T) {
 
 func TestKilledAtRandomTimes(t *testing.T) {
 	p, fd, mem := newPlatform(t, Options{})
-	for range 60 {
+	for i := range 60 {
 		g := guestOn(t, p, fd, mem)
+		f := patchable(g)
+		f.next = uint64(i) * 0x4000
 		code := g.put([]byte{0xb8, 110, 0, 0, 0}, insSyscall, []byte{0xeb, 0xf7})
 		time.AfterFunc(time.Duration(rand.IntN(2000))*time.Microsecond, func() { syscall.Kill(g.as.pid, 9) })
 		var wg sync.WaitGroup
