@@ -1,7 +1,6 @@
 package syscalls
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -165,7 +164,7 @@ func TestProgramsBehaveAsOnTheHost(t *testing.T) {
 	for _, src := range sources {
 		name := strings.TrimSuffix(filepath.Base(src), ".c")
 		t.Run(name, func(t *testing.T) {
-			prog := filepath.Join(t.TempDir(), "prog")
+			prog := filepath.Join(openDir(t), "prog")
 			if b, err := exec.Command(cc, "-static", "-O1", "-pthread", "-o", prog, src).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, b)
 			}
@@ -184,7 +183,7 @@ func TestProgramsBehaveAsOnTheHost(t *testing.T) {
 			defer p.Close()
 			got, status := newSandbox(t, p, prog).run(t)
 			if got != string(want) {
-				t.Errorf("sandbox:\n%s\nhost:\n%s\ndiff:\n%s", got, want, diff(string(want), got))
+				t.Error(diff(t, string(want), got))
 			}
 			if w := int32(cmd.ProcessState.Sys().(unixStatus)); status != w {
 				t.Errorf("wait status %#x, host %#x", status, w)
@@ -193,20 +192,31 @@ func TestProgramsBehaveAsOnTheHost(t *testing.T) {
 	}
 }
 
-// diff shows the lines that differ.
-func diff(want, got string) string {
-	var b bytes.Buffer
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range max(len(w), len(g)) {
-		line := func(s []string) string {
-			if i < len(s) {
-				return s[i]
-			}
-			return "(none)"
-		}
-		if line(w) != line(g) {
-			b.WriteString("- " + line(w) + "\n+ " + line(g) + "\n")
+// openDir is a temporary directory that other users can execute programs in.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hornwork")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// diff shows the lines that differ, as diff(1) finds them.
+func diff(t *testing.T, want, got string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"host": want, "sandbox": got} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return b.String()
+	cmd := exec.Command("diff", "-U1", "host", "sandbox")
+	cmd.Dir = dir
+	b, _ := cmd.Output() // exit status 1: they differ
+	return string(b)
 }

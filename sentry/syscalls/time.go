@@ -51,6 +51,9 @@ func cpuClock(t *task.Task, id ClockID) (c task.CPUClock, ok bool, errno linux.E
 
 // readClock reads any clock, in nanoseconds.
 func readClock(t *task.Task, id ClockID) (int64, linux.Errno) {
+	if id == linux.CLOCK_REALTIME_ALARM || id == linux.CLOCK_BOOTTIME_ALARM {
+		return 0, linux.EINVAL // there is no clock that could wake the machine
+	}
 	if ns, ok := timer.Now(int32(id), &t.NS().Time.Offsets); ok {
 		return ns, 0
 	}
@@ -160,7 +163,8 @@ func ClockNanosleep(t *task.Task, id ClockID, flags int32, req, rem mm.User[linu
 		return 0, linux.EINVAL
 	}
 	switch id {
-	case linux.CLOCK_MONOTONIC_RAW, linux.CLOCK_REALTIME_COARSE, linux.CLOCK_MONOTONIC_COARSE:
+	case linux.CLOCK_MONOTONIC_RAW, linux.CLOCK_REALTIME_COARSE, linux.CLOCK_MONOTONIC_COARSE,
+		linux.CLOCK_REALTIME_ALARM, linux.CLOCK_BOOTTIME_ALARM:
 		return 0, linux.EOPNOTSUPP
 	}
 	ts, errno := req.Load(t)

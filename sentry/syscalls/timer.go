@@ -83,11 +83,8 @@ func TimerCreate(t *task.Task, clock ClockID, event Addr, out mm.User[int32]) (u
 	var cpu task.CPUClock
 	switch clock {
 	case linux.CLOCK_REALTIME, linux.CLOCK_MONOTONIC, linux.CLOCK_BOOTTIME, linux.CLOCK_TAI:
-	case linux.CLOCK_REALTIME_ALARM, linux.CLOCK_BOOTTIME_ALARM:
-		if !t.Creds().HasCap(linux.CAP_WAKE_ALARM) {
-			return 0, linux.EPERM
-		}
-	case linux.CLOCK_MONOTONIC_RAW, linux.CLOCK_REALTIME_COARSE, linux.CLOCK_MONOTONIC_COARSE:
+	case linux.CLOCK_REALTIME_ALARM, linux.CLOCK_BOOTTIME_ALARM,
+		linux.CLOCK_MONOTONIC_RAW, linux.CLOCK_REALTIME_COARSE, linux.CLOCK_MONOTONIC_COARSE:
 		return 0, linux.EOPNOTSUPP
 	default:
 		c, ok, errno := cpuClock(t, clock)

@@ -1,3 +1,4 @@
+#include "common.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,6 +20,6 @@ int main(int argc, char **argv) {
 	if (p == 0) _exit(3);
 	waitpid(p, &st, 0);
 	printf("vfork code %d\n", WEXITSTATUS(st));
-	printf("no child %d %d\n", wait(&st), errno);
+	pe("no child", wait(&st));
 	return 42;
 }

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "common.h"
 #include <stdio.h>
 #include <signal.h>
 #include <unistd.h>
@@ -40,20 +41,20 @@ int main(void) {
 	printf("%d %d %d\n", si.si_code, si.si_status, si.si_pid == p);
 	w = waitpid(p, &st, 0);
 	printf("wait %d %x\n", w == p, st);
-	printf("setsid leader %d %d\n", setsid(), errno);
+	pe("setsid leader", setsid());
 	p = fork();
 	if (!p) {
 		printf("child pgrp same %d\n", getpgrp() == getpgid(getppid()));
 		printf("setpgid %d own %d\n", setpgid(0, 0), getpgrp() == getpid());
-		printf("setsid as pgrp leader %d %d\n", setsid(), errno);
+		pe("setsid as pgrp leader", setsid());
 		pid_t q = fork();
 		if (!q) { printf("setsid %d sid %d\n", setsid() == getpid(), getsid(0) == getpid()); _exit(0); }
 		waitpid(q, 0, 0);
 		_exit(0);
 	}
 	waitpid(p, &st, 0);
-	printf("setpgid stranger %d %d\n", setpgid(1 << 20, 0), errno);
-	printf("getsid none %d %d\n", getsid(1 << 20), errno);
+	pe("setpgid stranger", setpgid(1 << 20, 0));
+	pe("getsid none", getsid(1 << 20));
 	int fds[2]; pipe(fds);
 	p = fork();
 	if (!p) {
@@ -73,7 +74,7 @@ int main(void) {
 	signal(SIGCHLD, SIG_IGN);
 	p = fork();
 	if (!p) _exit(1);
-	printf("ignored wait %d %d\n", waitpid(p, &st, 0), errno);
-	printf("WEXITED missing %d %d\n", waitid(P_ALL, 0, &si, WNOHANG), errno);
+	pe("ignored wait", waitpid(p, &st, 0));
+	pe("WEXITED missing", waitid(P_ALL, 0, &si, WNOHANG));
 	return 0;
 }

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "common.h"
 #include <stdio.h>
 #include <signal.h>
 #include <unistd.h>
@@ -73,12 +74,12 @@ int main(void) {
 	sigaction(SIGUSR1, &a, 0);
 	raise(SIGUSR1);
 	st.ss_size = 100;
-	printf("too small %d %d\n", sigaltstack(&st, 0), errno);
+	pe("too small", sigaltstack(&st, 0));
 	on(SIGALRM, 0);
 	struct itimerval it = {{0, 0}, {0, 20000}};
 	setitimer(ITIMER_REAL, &it, 0);
 	int pfd[2]; char c; pipe(pfd);
-	printf("read %d %d\n", (int)read(pfd[0], &c, 1), errno);
+	pe("read", read(pfd[0], &c, 1));
 	on(SIGALRM, SA_RESTART);
 	setitimer(ITIMER_REAL, &it, 0);
 	pid_t ch = fork();
@@ -107,8 +108,8 @@ int main(void) {
 		waitpid(ch, &ws, 0);
 		printf("child %d: signaled %d term %d exit %d\n", i, WIFSIGNALED(ws), WIFSIGNALED(ws) ? WTERMSIG(ws) : 0, WIFEXITED(ws) ? WEXITSTATUS(ws) : 0);
 	}
-	printf("bad sig %d %d\n", kill(getpid(), 65), errno);
-	printf("no such %d %d\n", kill(99999999, 0), errno);
-	printf("sigkill act %d %d\n", sigaction(SIGKILL, &a, 0), errno);
+	pe("bad sig", kill(getpid(), 65));
+	pe("no such", kill(99999999, 0));
+	pe("sigkill act", sigaction(SIGKILL, &a, 0));
 	return 0;
 }

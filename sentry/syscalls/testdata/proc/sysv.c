@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "common.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ int main(void) {
 	char *p = shmat(id, 0, 0);
 	printf("shmat %d\n", p != (void *)-1);
 	struct shmid_ds ds;
-	printf("stat %d size %d nattch %d cpid %d mode %o\n", shmctl(id, IPC_STAT, &ds), (int)ds.shm_segsz, (int)ds.shm_nattch, ds.shm_cpid == getpid(), ds.shm_perm.mode);
+	int sr = shmctl(id, IPC_STAT, &ds); printf("stat %d size %d nattch %d cpid %d mode %o\n", sr, (int)ds.shm_segsz, (int)ds.shm_nattch, ds.shm_cpid == getpid(), ds.shm_perm.mode);
 	pid_t c = fork();
 	if (!c) { strcpy(p, "from child"); shmctl(id, IPC_STAT, &ds); _exit(ds.shm_nattch); }
 	waitpid(c, &st, 0);
@@ -30,15 +31,15 @@ int main(void) {
 	shmctl(id, IPC_STAT, &ds);
 	printf("dest %o nattch %d\n", ds.shm_perm.mode, (int)ds.shm_nattch);
 	printf("dt %d %d\n", shmdt(p), shmdt(q));
-	printf("gone %d %d\n", shmctl(id, IPC_STAT, &ds), errno);
-	printf("dt again %d %d\n", shmdt(p), errno);
-	printf("size 0 %d %d\n", shmget(IPC_PRIVATE, 0, 0600), errno);
+	pe("gone", shmctl(id, IPC_STAT, &ds));
+	pe("dt again", shmdt(p));
+	pe("size 0", shmget(IPC_PRIVATE, 0, 0600));
 	key_t k = 0x1234567;
-	printf("no key %d %d\n", shmget(k, 100, 0), errno);
+	pe("no key", shmget(k, 100, 0));
 	id = shmget(k, 100, IPC_CREAT | IPC_EXCL | 0600);
-	printf("excl %d %d\n", shmget(k, 100, IPC_CREAT | IPC_EXCL | 0600), errno);
+	pe("excl", shmget(k, 100, IPC_CREAT | IPC_EXCL | 0600));
 	printf("same %d\n", shmget(k, 50, 0) == id);
-	printf("too big %d %d\n", shmget(k, 5000, 0), errno);
+	pe("too big", shmget(k, 5000, 0));
 	shmctl(id, IPC_RMID, 0);
 	// semaphores
 	int s = semget(IPC_PRIVATE, 3, 0600);
@@ -49,7 +50,7 @@ int main(void) {
 	printf("semop %d: %d", semop(s, op, 2), semctl(s, 0, GETVAL));
 	printf(" %d\n", semctl(s, 1, GETVAL));
 	struct sembuf nw = {2, -1, IPC_NOWAIT};
-	printf("nowait %d %d\n", semop(s, &nw, 1), errno);
+	pe("nowait", semop(s, &nw, 1));
 	c = fork();
 	if (!c) { struct sembuf w = {2, -1, 0}; _exit(semop(s, &w, 1) == 0 ? 11 : errno); }
 	usleep(30000);
@@ -64,15 +65,15 @@ int main(void) {
 	printf("undo %d then %d\n", WEXITSTATUS(st), semctl(s, 2, GETVAL));
 	struct timespec ts = {0, 10000000};
 	struct sembuf w = {2, -1, 0};
-	printf("timed %d %d\n", semtimedop(s, &w, 1, &ts), errno);
+	pe("timed", semtimedop(s, &w, 1, &ts));
 	struct sembuf z = {9, -1, 0};
-	printf("range %d %d\n", semop(s, &z, 1), errno);
+	pe("range", semop(s, &z, 1));
 	unsigned short arr[3] = {7, 8, 9};
 	u.array = arr;
 	printf("setall %d\n", semctl(s, 0, SETALL, u));
 	unsigned short out[3] = {0};
 	u.array = out;
-	printf("getall %d %d %d %d\n", semctl(s, 0, GETALL, u), out[0], out[1], out[2]);
+	pe("getall", semctl(s, 0, GETALL, u)); printf("%d %d %d\n", out[0], out[1], out[2]);
 	c = fork();
 	if (!c) { struct sembuf w = {0, -20, 0}; _exit(semop(s, &w, 1) == 0 ? 0 : errno); }
 	usleep(30000);
@@ -91,10 +92,10 @@ int main(void) {
 	printf("rcv -2: %d %ld %s\n", n, b.t, b.b);
 	n = msgrcv(m, &b, 64, 3, MSG_EXCEPT);
 	printf("rcv except 3: %d %ld %s\n", n, b.t, b.b);
-	printf("too small %d %d\n", (int)msgrcv(m, &b, 2, 0, 0), errno);
+	pe("too small", msgrcv(m, &b, 2, 0, 0));
 	n = msgrcv(m, &b, 2, 0, MSG_NOERROR);
 	printf("noerror %d %ld\n", n, b.t);
-	printf("empty %d %d\n", (int)msgrcv(m, &b, 64, 0, IPC_NOWAIT), errno);
+	pe("empty", msgrcv(m, &b, 64, 0, IPC_NOWAIT));
 	c = fork();
 	if (!c) _exit(msgrcv(m, &b, 64, 5, 0));
 	usleep(20000);
@@ -102,9 +103,9 @@ int main(void) {
 	waitpid(c, &st, 0);
 	printf("waited %d\n", WEXITSTATUS(st));
 	struct msqid_ds md;
-	printf("stat %d n %d\n", msgctl(m, IPC_STAT, &md), (int)md.msg_qnum);
+	msgctl(m, IPC_STAT, &md); printf("n %d\n", (int)md.msg_qnum);
 	printf("bytes %d lspid %d\n", (int)md.msg_qbytes, md.msg_lspid == getpid());
 	msgctl(m, IPC_RMID, 0);
-	printf("gone %d %d\n", msgsnd(m, &b, 1, 0), errno);
+	pe("gone", msgsnd(m, &b, 1, 0));
 	return 0;
 }

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <pthread.h>
+#include "common.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,12 +40,12 @@ int main(int argc, char **argv) {
 	for (int i = 0; i < 8; i++) { pthread_join(t[i], &r); sum += (long)r; }
 	printf("count %d sum %ld\n", count, sum);
 	struct timespec ts = {0, 10000000};
-	printf("wait timeout %d %d\n", fut(&word, 0, 0, &ts, 0, 0), errno);
-	printf("wait value %d %d\n", fut(&word, 0, 1, &ts, 0, 0), errno);
-	printf("misaligned %d %d\n", fut((int *)((char *)&word + 1), 0, 0, &ts, 0, 0), errno);
-	printf("bad addr %d %d\n", fut((int *)16, 0, 0, &ts, 0, 0), errno);
-	printf("bad op %d %d\n", fut(&word, 77, 0, 0, 0, 0), errno);
-	printf("bitset 0 %d %d\n", fut(&word, 9, 0, 0, 0, 0), errno);
+	pe("wait timeout", fut(&word, 0, 0, &ts, 0, 0));
+	pe("wait value", fut(&word, 0, 1, &ts, 0, 0));
+	pe("misaligned", fut((int *)((char *)&word + 1), 0, 0, &ts, 0, 0));
+	pe("bad addr", fut((int *)16, 0, 0, &ts, 0, 0));
+	pe("bad op", fut(&word, 77, 0, 0, 0, 0));
+	pe("bitset 0", fut(&word, 9, 0, 0, 0, 0));
 	for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, waiter, 0);
 	usleep(30000);
 	printf("requeue %d\n", fut(&word, 128 | 4, 1, (void *)10, &word2, 0));
@@ -68,11 +69,11 @@ int main(int argc, char **argv) {
 	pthread_mutex_unlock(&pi);
 	for (int i = 0; i < 3; i++) { pthread_join(t[i], &r); printf("pi %ld\n", (long)r); }
 	int w = 12345678;
-	printf("unlock_pi not mine %d %d\n", fut(&w, 7, 0, 0, 0, 0), errno);
+	pe("unlock_pi not mine", fut(&w, 7, 0, 0, 0, 0));
 	w = syscall(SYS_gettid);
-	printf("lock_pi twice %d %d\n", fut(&w, 6, 0, 0, 0, 0), errno);
+	pe("lock_pi twice", fut(&w, 6, 0, 0, 0, 0));
 	w = 30000000;
-	printf("lock_pi dead owner %d %d\n", fut(&w, 6, 0, 0, 0, 0), errno);
+	pe("lock_pi dead owner", fut(&w, 6, 0, 0, 0, 0));
 	pthread_mutexattr_init(&a); pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
 	pthread_mutex_init(&rob, &a);
 	pthread_create(&t[0], 0, robw, 0); pthread_join(t[0], 0);
