@@ -78,6 +78,12 @@ TEXT ·rdpid(SB),NOSPLIT,$0-4
 	MOVL AX, ret+0(FP)
 	RET
 
+// func rdfsbase() uintptr
+TEXT ·rdfsbase(SB),NOSPLIT,$0-8
+	RDFSBASEQ AX
+	MOVQ AX, ret+0(FP)
+	RET
+
 // func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 TEXT ·cpuid(SB),NOSPLIT,$0-24
 	MOVL leaf+0(FP), AX

@@ -30,6 +30,7 @@ func spin(p *uint32, n uint32) uint32
 
 func rdtsc() uint64
 func rdpid() uint32
+func rdfsbase() uintptr
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 func xgetbv() uint64
 

@@ -109,6 +109,7 @@ func (z *zygote) fork(fds []int, entry uint64) (int, error) {
 		[7]uintptr{unix.SYS_MMAP, textBase, textSize, unix.PROT_READ | unix.PROT_EXEC, unix.MAP_SHARED | unix.MAP_FIXED, fdText, 0},
 		[7]uintptr{unix.SYS_MMAP, ordersBase, ordersSize, unix.PROT_READ, unix.MAP_SHARED | unix.MAP_FIXED, fdReadOnly, 0},
 		[7]uintptr{unix.SYS_MMAP, resultsBase, pageSize, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_FIXED, fdReadWrite, 0})
+	forgetRseq()
 	all, old := ^uint64(0), uint64(0)
 	if _, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0); e != 0 {
 		return 0, fmt.Errorf("block signals: %w", e)
@@ -121,6 +122,25 @@ func (z *zygote) fork(fds []int, entry uint64) (int, error) {
 	}
 	z.pid = int(r)
 	return z.pid, nil
+}
+
+// forgetRseq takes back the registration of restartable sequences that the C library made for this thread, if the
+// binary has one: the zygote would inherit it and die when the kernel cannot write there. The library keeps the
+// area at some distance from the thread pointer.
+func forgetRseq() {
+	const (
+		unregister = 1
+		signature  = 0x53053053
+		around     = 8192
+	)
+	tp := rdfsbase() &^ 31
+	for off := uintptr(0); off < around; off += 32 {
+		for _, addr := range [2]uintptr{tp + off, tp - off} {
+			if _, _, e := syscall.RawSyscall6(unix.SYS_RSEQ, addr, 32, unregister, signature, 0, 0); e == 0 {
+				return
+			}
+		}
+	}
 }
 
 const textSize = 2 * pageSize
