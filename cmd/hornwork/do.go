@@ -101,7 +101,7 @@ func cmdDo(args []string) error {
 		return err
 	}
 	defer closeOptions(o)
-	return runSandbox(o, f.debug)
+	return runSandbox(o, newTerminal(o.Stdio[0]), f.debug)
 }
 
 func flagError(err error) error {
@@ -112,8 +112,8 @@ func flagError(err error) error {
 }
 
 func closeOptions(o *launch.Options) {
-	if o.OverlayFile != nil {
-		o.OverlayFile.Close()
+	if o.MemoryFile != nil {
+		o.MemoryFile.Close()
 	}
 }
 
@@ -247,7 +247,7 @@ func (f *doFlags) setOverlay(o *launch.Options) error {
 		if err != nil {
 			return fmt.Errorf("--overlay %s: cannot make a file there: %w; give memory, none or a directory that you can write", f.overlay, err)
 		}
-		o.OverlayFile = os.NewFile(uintptr(fd), f.overlay)
+		o.MemoryFile = os.NewFile(uintptr(fd), f.overlay)
 	}
 	return nil
 }

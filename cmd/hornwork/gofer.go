@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -21,7 +22,7 @@ const goferCaps = 1<<linux.CAP_CHOWN | 1<<linux.CAP_DAC_OVERRIDE | 1<<linux.CAP_
 // goferMain is the gofer process: it opens its roots, goes to jail, and serves until the sentry is gone.
 func goferMain() {
 	if err := gofer(); err != nil {
-		fmt.Fprintf(os.Stderr, "hornwork gofer: %v\n", err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
@@ -40,11 +41,11 @@ func gofer() error {
 	var roots []server.Root
 	keep, writable := uint64(0), false
 	for _, r := range c.Roots {
-		fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		root, err := openRoot(r)
 		if err != nil {
-			return fmt.Errorf("open %s: %w", r.Path, err)
+			return err
 		}
-		roots = append(roots, server.Root{FD: int32(fd), ReadOnly: !r.Writable})
+		roots = append(roots, root)
 		keep |= 1 << linux.CAP_DAC_READ_SEARCH
 		if r.Writable {
 			keep |= goferCaps
@@ -67,4 +68,26 @@ func gofer() error {
 		return err
 	}
 	return server.Serve(launch.GoferFDSentry, roots)
+}
+
+// openRoot opens a directory to serve, or the directory of a file.
+func openRoot(r launch.GoferRoot) (server.Root, error) {
+	root := server.Root{ReadOnly: !r.Writable}
+	dir := r.Path
+	st, err := os.Stat(r.Path)
+	if err != nil {
+		return root, err
+	}
+	if !st.IsDir() {
+		if dir, err = filepath.EvalSymlinks(r.Path); err != nil {
+			return root, err
+		}
+		dir, root.File = filepath.Split(dir)
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return root, fmt.Errorf("open %s: %w", dir, err)
+	}
+	root.FD = int32(fd)
+	return root, nil
 }

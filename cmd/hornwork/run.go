@@ -28,11 +28,18 @@ func cmdRun(args []string) error {
 	if err := f.apply(c); err != nil {
 		return err
 	}
+	// The bundle says whether the process gets a terminal; do gives one where the caller has one.
+	var tty *terminal
+	if c.Process.Terminal {
+		if tty = newTerminal(os.Stdin); tty == nil {
+			return errors.New("config.json asks for a terminal (process.terminal), and standard input is none")
+		}
+	}
 	log, err := f.openLog()
 	if err != nil {
 		return err
 	}
 	return runSandbox(&launch.Options{
 		Config: c, Roots: roots, Log: log, Stdio: [3]*os.File{os.Stdin, os.Stdout, os.Stderr},
-	}, f.debug)
+	}, tty, f.debug)
 }

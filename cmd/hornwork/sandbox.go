@@ -100,7 +100,7 @@ func bootSandbox(c *control.Conn) (*kernel.Kernel, error) {
 	if err := jail.RaiseFileLimit(); err != nil {
 		return nil, fmt.Errorf("raise the descriptor limit: %w", err)
 	}
-	memory, err := mem.New()
+	memory, err := newMemory(r.MemoryFile, host.Memory)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +129,20 @@ func bootSandbox(c *control.Conn) (*kernel.Kernel, error) {
 		return nil, err
 	}
 	return k, k.Start()
+}
+
+// newMemory makes the memory file, of the file that the launcher passed or of the host's memory.
+func newMemory(passed bool, hostMemory uint64) (*mem.File, error) {
+	if passed {
+		return mem.NewFD(launch.FDMemory)
+	}
+	memory, err := mem.New()
+	if err != nil {
+		return nil, err
+	}
+	// A guest that takes all memory meets ENOMEM, and not the host's OOM killer meets the sentry.
+	memory.SetLimit(hostMemory / 8 * 7)
+	return memory, nil
 }
 
 func newPlatform(name string, memory *mem.File) (platform.Platform, []jail.Rule, error) {

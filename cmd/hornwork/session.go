@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,9 +13,9 @@ import (
 	"hornwork/linux"
 )
 
-// runSandbox starts a sandbox, passes signals and window sizes on, and returns how its first process ended.
-func runSandbox(o *launch.Options, debug bool) error {
-	tty := newTerminal(o.Stdio[0])
+// runSandbox starts a sandbox, passes signals and window sizes on, and returns how its first process ended. tty is the
+// caller's terminal, if the process gets one.
+func runSandbox(o *launch.Options, tty *terminal, debug bool) error {
 	if tty != nil {
 		o.Config.Process.Terminal = true
 		o.Config.Process.Winsize = tty.winsize()
@@ -34,32 +32,44 @@ func runSandbox(o *launch.Options, debug bool) error {
 	}
 	defer tty.restore()
 	go forward(signals, s.Control, tty)
+	go s.Watch()
+	exit, err := waitExit(s)
+	tty.restore()
+	if err != nil {
+		return err
+	}
+	if debug {
+		for _, line := range exit.Report {
+			fmt.Fprintln(os.Stderr, line)
+		}
+	}
+	if exit.Signal != 0 {
+		return exitStatus(128 + exit.Signal)
+	}
+	if exit.Code != 0 {
+		return exitStatus(exit.Code)
+	}
+	return nil
+}
+
+// waitExit reads what the sandbox says until its first process has ended.
+func waitExit(s *launch.Sandbox) (*control.Exit, error) {
 	for {
 		var ev control.Event
 		if err := s.Control.Recv(&ev); err != nil {
-			tty.restore()
-			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-				return errors.New("the sandbox ended without saying why; look with --debug or --log FILE")
-			}
-			return fmt.Errorf("read from the sandbox: %w", err)
+			return nil, s.Ended(err)
 		}
 		switch {
 		case ev.Failure != nil:
-			return ev.Failure
-		case ev.Exit != nil:
-			tty.restore()
-			if debug {
-				for _, line := range ev.Exit.Report {
-					fmt.Fprintln(os.Stderr, line)
+			// A gofer that could not start is the reason why the sandbox cannot reach it.
+			if ev.Failure.Code == 1 {
+				if err := s.GoferFailure(); err != nil {
+					return nil, err
 				}
 			}
-			if ev.Exit.Signal != 0 {
-				return exitStatus(128 + ev.Exit.Signal)
-			}
-			if ev.Exit.Code != 0 {
-				return exitStatus(ev.Exit.Code)
-			}
-			return nil
+			return nil, ev.Failure
+		case ev.Exit != nil:
+			return ev.Exit, nil
 		}
 	}
 }

@@ -18,9 +18,11 @@ const maxMessage = 16 << 20
 
 // Request goes from the launcher to the sandbox; one field is set.
 type Request struct {
-	Start   *kernel.Config `json:",omitempty"`
-	Signal  int            `json:",omitempty"` // to the first process, or its foreground group
-	Winsize *linux.Winsize `json:",omitempty"`
+	Start *kernel.Config `json:",omitempty"`
+	// MemoryFile goes with Start: the launcher has passed a file that is to hold all memory.
+	MemoryFile bool           `json:",omitempty"`
+	Signal     int            `json:",omitempty"` // to the first process, or its foreground group
+	Winsize    *linux.Winsize `json:",omitempty"`
 }
 
 // Event goes from the sandbox to the launcher; one field is set.

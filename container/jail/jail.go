@@ -7,7 +7,6 @@ package jail
 
 import (
 	"fmt"
-	"os"
 	"syscall"
 	"unsafe"
 
@@ -78,15 +77,4 @@ func RaiseFileLimit() error {
 	}
 	l.Cur = l.Max
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &l)
-}
-
-// DieWithParent asks for SIGKILL when the launcher dies, and checks that it has not died before.
-func DieWithParent(parentGone func() bool) error {
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return err
-	}
-	if parentGone() {
-		os.Exit(1)
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,14 +27,13 @@ const (
 	FDStdout  = 6
 	FDStderr  = 7
 	FDLog     = 8
-	FDOverlay = 9 // file for the writable layer, if Options.OverlayFile is set
+	FDMemory  = 9 // the file that holds all memory, if Options.MemoryFile is set
 )
 
 // Descriptors of the gofer process.
 const (
 	GoferFDSentry = 3
 	GoferFDConfig = 4 // pipe: GoferConfig as JSON
-	GoferFDLog    = 5
 )
 
 // GoferRoot is one host directory (or file) that the gofer serves; its index is its name in kernel.Config.
@@ -47,18 +47,19 @@ type GoferConfig struct{ Roots []GoferRoot }
 
 // Options say how to start a sandbox.
 type Options struct {
-	Config      *kernel.Config
-	Roots       []GoferRoot
-	Stdio       [3]*os.File
-	Log         *os.File // nil: discarded
-	OverlayFile *os.File // nil: the writable layer is in memory
+	Config     *kernel.Config
+	Roots      []GoferRoot
+	Stdio      [3]*os.File
+	Log        *os.File // nil: discarded
+	MemoryFile *os.File // an empty file to hold the memory of the sandbox; nil: memory of the host
 }
 
 // Sandbox is a started sandbox.
 type Sandbox struct {
 	Control *control.Conn
-	sentry  *os.Process
-	gofer   *os.Process
+	sentry  *process
+	gofer   *process
+	broken  atomic.Bool // the sentry was killed because the gofer had ended
 }
 
 // rootless says whether the launcher lacks the privilege to make namespaces without a user namespace.
@@ -68,20 +69,15 @@ func rootless() bool { return os.Geteuid() != 0 }
 // the host kills the children when that thread ends.
 func Start(o *Options) (*Sandbox, error) {
 	runtime.LockOSThread()
-	log := o.Log
-	if log == nil {
-		f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		log = f
-	}
-	null, err := os.Open(os.DevNull)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
+	log := o.Log
+	if log == nil {
+		log = null
+	}
 	goferSentry, goferServer, err := socketpair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		return nil, err
@@ -96,20 +92,22 @@ func Start(o *Options) (*Sandbox, error) {
 
 	s := &Sandbox{Control: control.New(controlOurs)}
 	if err := s.startGofer(o, goferServer, null, log); err != nil {
-		controlOurs.Close()
+		s.Kill()
 		return nil, err
 	}
-	files := []*os.File{null, log, log, controlTheirs, goferSentry, o.Stdio[0], o.Stdio[1], o.Stdio[2], log}
-	if o.OverlayFile != nil {
-		files = append(files, o.OverlayFile)
+	files := []*os.File{null, log, nil, controlTheirs, goferSentry, o.Stdio[0], o.Stdio[1], o.Stdio[2], log}
+	if o.MemoryFile != nil {
+		files = append(files, o.MemoryFile)
 	}
-	s.sentry, err = start("sandbox", files, sentryAttr())
-	if err == nil {
-		err = s.Control.Send(&control.Request{Start: o.Config})
-	}
+	s.sentry, err = start("sandbox", files, log, sentryAttr())
 	if err != nil {
 		s.Kill()
 		return nil, fmt.Errorf("start the sandbox process: %w", namespaceHint(err))
+	}
+	if err := s.Control.Send(&control.Request{Start: o.Config, MemoryFile: o.MemoryFile != nil}); err != nil {
+		why := s.Ended(err)
+		s.Kill()
+		return nil, why
 	}
 	return s, nil
 }
@@ -125,20 +123,15 @@ func (s *Sandbox) startGofer(o *Options, conn, null, log *os.File) error {
 	if err != nil {
 		return err
 	}
-	s.gofer, err = start("gofer", []*os.File{null, log, log, conn, r, log}, goferAttr())
+	s.gofer, err = start("gofer", []*os.File{null, log, nil, conn, r}, log, goferAttr())
 	if err != nil {
 		return fmt.Errorf("start the gofer process: %w", namespaceHint(err))
 	}
-	_, err = w.Write(b)
-	return err
-}
-
-func start(role string, files []*os.File, attr *syscall.SysProcAttr) (*os.Process, error) {
-	return os.StartProcess("/proc/self/exe", []string{"hornwork-" + role, role}, &os.ProcAttr{
-		Files: files,
-		Env:   []string{"GOTRACEBACK=all"},
-		Sys:   attr,
-	})
+	r.Close() // so that the write fails if the gofer has ended
+	if _, err := w.Write(b); err != nil {
+		return s.Ended(err)
+	}
+	return nil
 }
 
 const jailNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
@@ -183,7 +176,7 @@ func goferAttr() *syscall.SysProcAttr {
 }
 
 func namespaceHint(err error) error {
-	if errors.Is(err, syscall.EPERM) && rootless() {
+	if rootless() && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC)) {
 		return fmt.Errorf("%w (unprivileged user namespaces may be off: see the sysctls user.max_user_namespaces and kernel.unprivileged_userns_clone, or run as root)", err)
 	}
 	return err
@@ -197,12 +190,36 @@ func socketpair(kind int) (a, b *os.File, err error) {
 	return os.NewFile(uintptr(p[0]), "socket"), os.NewFile(uintptr(p[1]), "socket"), nil
 }
 
-// Kill ends both processes and waits for them.
+// Watch ends the sentry when the gofer has ended, without which it cannot go on; the control connection then ends too.
+func (s *Sandbox) Watch() {
+	<-s.gofer.done
+	s.broken.Store(true)
+	s.sentry.kill()
+}
+
+// Ended says, after the control connection has ended with err, what became of the processes.
+func (s *Sandbox) Ended(err error) error {
+	sentry, gofer := s.sentry.failure("sentry"), s.gofer.failure("gofer")
+	switch {
+	// A gofer whose sentry has died may fail at its next message: that is no reason.
+	case gofer != nil && (sentry == nil || s.gofer.signal() != 0 || s.broken.Load() && s.sentry.signal() == syscall.SIGKILL):
+		return gofer
+	case sentry != nil:
+		return sentry
+	}
+	return fmt.Errorf("the sandbox ended without saying why: %w; look with --debug or --log FILE", err)
+}
+
+// GoferFailure says why the gofer has ended, or nil if it lives or ended well.
+func (s *Sandbox) GoferFailure() error { return s.gofer.failure("gofer") }
+
+// Kill ends both processes and waits until they, and with the sentry all stubs, are gone.
 func (s *Sandbox) Kill() {
-	for _, p := range []*os.Process{s.sentry, s.gofer} {
+	s.sentry.kill()
+	s.gofer.kill()
+	for _, p := range []*process{s.sentry, s.gofer} {
 		if p != nil {
-			_ = p.Kill() // it may be gone already
-			_, _ = p.Wait()
+			<-p.done
 		}
 	}
 	s.Control.Close()
