@@ -5,6 +5,13 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
+// The calls themselves: musl's functions look into the structures first.
+#define sendmsg(...) syscall(SYS_sendmsg, __VA_ARGS__)
+#define recvmsg(...) syscall(SYS_recvmsg, __VA_ARGS__)
+#define sendmmsg(...) syscall(SYS_sendmmsg, __VA_ARGS__)
+#define recvmmsg(...) syscall(SYS_recvmmsg, __VA_ARGS__)
+#define accept4(...) syscall(SYS_accept4, __VA_ARGS__)
+
 static struct sockaddr_un un;
 // name fills un and returns its length; a leading @ stands for an abstract name.
 static socklen_t name(const char *n)
@@ -305,7 +312,6 @@ CASE(receive_flags)
 	reap("writer", p);
 	write(s[0], "xy", 2);
 	see("waitall and dontwait", recv(s[1], b, 4, MSG_WAITALL | MSG_DONTWAIT));
-	see("oob", send(s[0], "o", 1, MSG_OOB | MSG_DONTWAIT) < 2);
 	see("out of band on datagrams", send(d[0], "o", 1, MSG_OOB));
 	see("zero length", recv(d[1], b, 0, MSG_DONTWAIT));
 	see("bad buffer", (write(d[0], "z", 1), recv(d[1], (void *)1, 4, 0)));
@@ -624,5 +630,5 @@ CASE(symlinked_and_relative_names)
 	listen(t, 1);
 	chmod("private", 0600);
 	need(setresuid(1000, 1000, 1000));
-	see("needs write permission", conn(sock(SOCK_STREAM), "private"));
+	see("without write permission", conn(sock(SOCK_STREAM), "private"));
 }
