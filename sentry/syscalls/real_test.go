@@ -16,6 +16,7 @@ import (
 	"hornwork/linux"
 	"hornwork/platform"
 	"hornwork/platform/ptrace"
+	"hornwork/platform/trap"
 	"hornwork/sentry/cred"
 	"hornwork/sentry/fs/hostfile"
 	"hornwork/sentry/fs/tmpfs"
@@ -58,13 +59,8 @@ type sandbox struct {
 	out *os.File
 }
 
-func newSandbox(tb testing.TB, p platform.Platform, program string) *sandbox {
+func newSandbox(tb testing.TB, p platform.Platform, mf *mem.File, program string) *sandbox {
 	tb.Helper()
-	mf, err := mem.New()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(mf.Close)
 	k := task.NewKernel()
 	k.Syscall, k.Loader, k.FPSize, k.AnonFS = Dispatch, realLoader{}, p.FPSize(), AnonInodes
 	k.NewMM = func() (*mm.AddressSpace, linux.Errno) { return mm.New(p, mf) }
@@ -150,14 +146,22 @@ func (s *sandbox) run(tb testing.TB) (string, int32) {
 	return <-text, s.k.ExitStatus()
 }
 
-// TestProgramsBehaveAsOnTheHost builds each program of testdata/proc, runs it on the host and in a sandbox over the
-// ptrace platform, and compares what they print.
+// platforms are those to run on.
+var platforms = map[string]func(mf *mem.File) (platform.Platform, error){
+	"ptrace": func(*mem.File) (platform.Platform, error) { return ptrace.New() },
+	"trap": func(mf *mem.File) (platform.Platform, error) {
+		return trap.New(trap.Options{MemoryFD: int(mf.FD())})
+	},
+}
+
+// TestProgramsBehaveAsOnTheHost builds each program of programs, runs it on the host and in a sandbox over each
+// platform, and compares what they print.
 func TestProgramsBehaveAsOnTheHost(t *testing.T) {
 	cc, err := exec.LookPath("musl-gcc")
 	if err != nil {
 		t.Skip("musl-gcc is not installed")
 	}
-	sources, _ := filepath.Glob("testdata/proc/*.c")
+	sources, _ := filepath.Glob("programs/*.c")
 	if len(sources) == 0 {
 		t.Fatal("no programs")
 	}
@@ -176,19 +180,32 @@ func TestProgramsBehaveAsOnTheHost(t *testing.T) {
 			if err != nil && !errors.As(err, &exit) {
 				t.Fatal(err)
 			}
-			p, err := ptrace.New()
-			if err != nil {
-				t.Skip(err)
-			}
-			defer p.Close()
-			got, status := newSandbox(t, p, prog).run(t)
-			if got != string(want) {
-				t.Error(diff(t, string(want), got))
-			}
-			if w := int32(cmd.ProcessState.Sys().(unixStatus)); status != w {
-				t.Errorf("wait status %#x, host %#x", status, w)
+			w := int32(cmd.ProcessState.Sys().(unixStatus))
+			for name, make := range platforms {
+				t.Run(name, func(t *testing.T) { compare(t, make, prog, string(want), w) })
 			}
 		})
+	}
+}
+
+// compare runs prog in a sandbox.
+func compare(t *testing.T, platform func(*mem.File) (platform.Platform, error), prog, want string, wantStatus int32) {
+	mf, err := mem.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mf.Close()
+	p, err := platform(mf)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer p.Close()
+	got, status := newSandbox(t, p, mf, prog).run(t)
+	if got != want {
+		t.Error(diff(t, want, got))
+	}
+	if status != wantStatus {
+		t.Errorf("wait status %#x, host %#x", status, wantStatus)
 	}
 }
 
