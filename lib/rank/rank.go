@@ -28,6 +28,7 @@ func Order() []string {
 	return names
 }
 
+//lint:ignore U1000 used in builds with -tags lockrank
 var rankOf = sync.OnceValue(func() map[string]int {
 	m := map[string]int{}
 	for i, n := range Order() {
@@ -36,6 +37,7 @@ var rankOf = sync.OnceValue(func() map[string]int {
 	return m
 })
 
+//lint:ignore U1000 used in builds with -tags lockrank
 func classRank[C any]() (int, string) {
 	name := reflect.TypeFor[C]().Name()
 	r, ok := rankOf()[name]

@@ -27,8 +27,6 @@ const (
 	optExitKill = 1 << 20
 	traceOpts   = optSysGood | optExitKill
 
-	eventStop = 128
-
 	wNoHang   = 1
 	wAll      = 0x40000000
 	wNoThread = 0x20000000

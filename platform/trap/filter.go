@@ -22,8 +22,10 @@ const (
 
 	// The listener's flags: SPEC_ALLOW, as guests get no more than they would natively; NEW_LISTENER;
 	// WAIT_KILLABLE_RECV, so that a signal for a thread whose request the sentry has taken waits for the answer.
+	//lint:ignore U1000 stub_amd64.s uses it
 	filterFlags = linux.SECCOMP_FILTER_FLAG_SPEC_ALLOW | linux.SECCOMP_FILTER_FLAG_NEW_LISTENER | waitKillableRecv
 
+	//lint:ignore U1000 filterFlags uses it
 	waitKillableRecv = 1 << 5 // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 
 	retKillProcess = 0x80000000

@@ -131,9 +131,6 @@ func movEAX(v uint32) []byte { return le.AppendUint32([]byte{0xb8}, v) }
 func movReg(r int, v uint64) []byte { // r: 0 rax … 15 r15
 	return le.AppendUint64([]byte{0x48 | byte(r>>3), 0xb8 | byte(r&7)}, v)
 }
-func jmpTo(from, to uint64) []byte {
-	return le.AppendUint32([]byte{0xe9}, uint32(to-from-5))
-}
 
 var (
 	insSyscall = []byte{0x0f, 0x05}

@@ -10,7 +10,6 @@ import (
 func addrBegin() uintptr
 func addrWorker() uintptr
 func addrThread() uintptr
-func addrMapper() uintptr
 func addrReset() uintptr
 func addrReady() uintptr
 func addrFull() uintptr

@@ -376,7 +376,6 @@ TEXT ·stubEnd(SB),NOSPLIT|NOFRAME,$0
 ADDR(·addrBegin, ·stubBegin)
 ADDR(·addrWorker, ·stubWorker)
 ADDR(·addrThread, ·stubThread)
-ADDR(·addrMapper, ·stubMapper)
 ADDR(·addrReset, ·stubReset)
 ADDR(·addrReady, ·stubReady)
 ADDR(·addrFull, ·stubFull)

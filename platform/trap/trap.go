@@ -48,7 +48,6 @@ package trap
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -86,7 +85,6 @@ type Platform struct {
 	// No thread becomes SPREAD before busyUntil, in cycles; busyFor is how long that was.
 	busyUntil, busyFor atomic.Uint64
 	memFD              int32
-	fds                []int // to close at the end
 	zygote             zygote
 	closed             atomic.Bool
 	stopped            sync.WaitGroup
@@ -360,5 +358,3 @@ func (p *Platform) Close() {
 		unix.Close(p.ctl.rwFD)
 	}
 }
-
-var pid = os.Getpid()

@@ -1,7 +1,6 @@
 package trap
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -192,8 +191,6 @@ func (o *orders) give() {
 	atomic.StoreUint32(p, o.seq)
 	futexWake(p)
 }
-
-var errZygote = errors.New("the zygote is dead")
 
 // finish waits until the zygote has carried out its orders.
 func (z *zygote) finish() linux.Errno {

@@ -30,7 +30,7 @@ func parseScript(head []byte) (interp, arg string, hasArg bool, errno linux.Errn
 	}
 	if end < 0 {
 		name := bytes.TrimLeft(line, " \t")
-		if len(name) == 0 || bytes.IndexAny(name, " \t\x00") < 0 {
+		if len(name) == 0 || !bytes.ContainsAny(name, " \t\x00") {
 			return "", "", false, linux.ENOEXEC
 		}
 		end = len(line) - 1 // the last byte never counts

@@ -6,10 +6,20 @@ import (
 )
 
 // The functions of vdso_amd64.s, whose bytes are copied.
+//
+//lint:ignore U1000 vdsoAddrs takes its address
 func vdsoClockGettime()
+
+//lint:ignore U1000 vdsoAddrs takes its address
 func vdsoGettimeofday()
+
+//lint:ignore U1000 vdsoAddrs takes its address
 func vdsoTime()
+
+//lint:ignore U1000 vdsoAddrs takes its address
 func vdsoGetcpu()
+
+//lint:ignore U1000 vdsoAddrs takes its address
 func vdsoClockGetres()
 
 // vdsoAddrs returns where their code is.

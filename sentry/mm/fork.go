@@ -131,7 +131,9 @@ func (as *AddressSpace) forkExts(child *AddressSpace) linux.Errno {
 		case e.patched:
 			errno = as.forkPatched(child, it)
 		case private && pins && !e.wp:
-			errno = as.forkPinned(child, it)
+			if errno := as.forkPinned(child, it); errno != 0 {
+				return errno
+			}
 			it = as.exts.Seek(end)
 			continue
 		default:

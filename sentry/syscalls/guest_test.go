@@ -2,7 +2,6 @@ package syscalls
 
 import (
 	"encoding/binary"
-	"sync"
 	"testing"
 
 	_ "hornwork/sentry/fs/pipe"
@@ -50,7 +49,6 @@ type fakeThread struct {
 	req, res chan linux.Regs
 	intr     chan struct{}
 	gone     chan struct{}
-	once     sync.Once
 	answer   bool // the last event was a call whose result is due
 }
 

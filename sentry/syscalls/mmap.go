@@ -1,7 +1,6 @@
 package syscalls
 
 import (
-	"sync"
 
 	"hornwork/linux"
 	"hornwork/sentry/mm"
@@ -14,9 +13,6 @@ type mappedFile struct {
 	f    *vfs.File
 	m    mm.MappedFile
 	root vfs.Path // for the name in /proc/pid/maps, which is relative to the mapper's root
-
-	once sync.Once
-	name string
 }
 
 func (r *mappedFile) GetRef()               { r.f.Get() }

@@ -19,16 +19,6 @@ func (p *place) Put() {
 	}
 }
 
-// at reads name and finds the directory that it is relative to. An absolute name does not look at dirfd, nor
-// does Linux: a bad descriptor is then no error.
-func at(t *task.Task, dirfd DirFD, name Path) (place, linux.Errno) {
-	str, errno := name.Load(t)
-	if errno != 0 {
-		return place{}, errno
-	}
-	return atName(t, dirfd, str)
-}
-
 func atName(t *task.Task, dirfd DirFD, name string) (place, linux.Errno) {
 	if dirfd == linux.AT_FDCWD || (len(name) > 0 && name[0] == '/') {
 		return place{at: t.Caller().Cwd, name: name}, 0

@@ -134,13 +134,6 @@ func (d *Dentry) put() {
 	}
 }
 
-// killIfUnused lets an unhashed dentry die if nobody uses it.
-func (d *Dentry) killIfUnused() {
-	if d.refs.CompareAndSwap(0, deadRefs) {
-		d.bury().put()
-	}
-}
-
 // bury releases what a dead dentry holds, and returns the parent whose reference the caller drops.
 func (d *Dentry) bury() *Dentry {
 	if d.state.Load()&dentryRinged != 0 {

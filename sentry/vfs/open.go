@@ -35,7 +35,6 @@ type opening struct {
 	exec    bool   // for execve(2)
 	created bool
 	walk    WalkFlags
-	parent  Path // of a created file
 }
 
 // Open implements open(2) and openat2(2).

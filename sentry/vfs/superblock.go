@@ -75,8 +75,6 @@ func (sb *Superblock) maxBytes() int64 {
 	return sb.MaxBytes
 }
 
-func (sb *Superblock) owner() *cred.UserNS { return sb.UserNS }
-
 // release drops what the cache holds of a filesystem whose last mount is gone.
 func (sb *Superblock) release() {
 	if sb.root != nil {
