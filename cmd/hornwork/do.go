@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -73,6 +74,9 @@ func (f *sandboxFlags) openLog() (*os.File, error) {
 	return nil, nil
 }
 
+// maxHostname is __NEW_UTS_LEN of linux/utsname.h.
+const maxHostname = 64
+
 type doFlags struct {
 	sandboxFlags
 	root, cwd, user, overlay, hostname string
@@ -87,7 +91,7 @@ func cmdDo(args []string) error {
 	fs.StringArrayVar(&f.env, "env", nil, "environment `K=V`, or K to pass the host's value; may be repeated")
 	fs.StringVar(&f.user, "user", "", "run as `UID[:GID]` (default: the caller's)")
 	fs.StringArrayVar(&f.volumes, "volume", nil, "show a host directory inside: `HOST:GUEST[:ro|rw]` (default ro); may be repeated")
-	fs.StringVar(&f.overlay, "overlay", "memory", "where writes to the root go: `memory|DIR|none` (none: to the host's files)")
+	fs.StringVar(&f.overlay, "overlay", "memory", "where writes to the root go: memory (thrown away), to a nameless file in DIR that holds all of the sandbox's memory (thrown away too), or to the host's own files: `memory|DIR|none`")
 	fs.StringVar(&f.hostname, "hostname", "", "host `NAME` inside (default: hornwork)")
 	f.add(fs)
 	if err := fs.Parse(args); err != nil {
@@ -139,6 +143,9 @@ func (f *doFlags) options(args []string) (*launch.Options, error) {
 	o := &launch.Options{Config: c, Stdio: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, Roots: []launch.GoferRoot{{Path: root}}}
 	if c.Hostname == "" {
 		c.Hostname = "hornwork"
+	}
+	if len(c.Hostname) > maxHostname {
+		return nil, fmt.Errorf("--hostname: a name has at most %d bytes", maxHostname)
 	}
 	if err := f.apply(c); err != nil {
 		return nil, err
@@ -228,10 +235,14 @@ func (f *doFlags) setUser(p *kernel.Process) error {
 				return fmt.Errorf("--user %s: give numbers, UID or UID:GID", f.user)
 			}
 		}
+		if uid == math.MaxUint32 || gid == math.MaxUint32 {
+			return fmt.Errorf("--user %s: %d is not an identity but means none", f.user, uint32(math.MaxUint32))
+		}
 		p.UID, p.GID = uint32(uid), uint32(gid)
 	}
+	p.Caps.Bounding = spec.AllCaps
 	if p.UID == 0 {
-		p.Caps = spec.AllCaps
+		p.Caps.Permitted = spec.AllCaps
 	}
 	return nil
 }
@@ -272,8 +283,10 @@ func (f *doFlags) addVolumes(o *launch.Options) error {
 		if err != nil {
 			return err
 		}
-		if _, err := os.Stat(host); err != nil {
+		if st, err := os.Stat(host); err != nil {
 			return fmt.Errorf("--volume %s: %w", v, err)
+		} else if !st.IsDir() && !st.Mode().IsRegular() {
+			return fmt.Errorf("--volume %s: %s is neither a directory nor a regular file", v, host)
 		}
 		o.Config.Mounts = append(o.Config.Mounts, kernel.Mount{
 			Destination: filepath.Clean(part[1]), Type: "gofer", Source: host,

@@ -77,17 +77,8 @@ func setProcess(p *kernel.Process, s *specs.Process) error {
 	if s.ConsoleSize != nil {
 		p.Winsize = linux.Winsize{Row: uint16(s.ConsoleSize.Height), Col: uint16(s.ConsoleSize.Width)}
 	}
-	if s.Capabilities != nil {
-		for _, name := range s.Capabilities.Bounding {
-			n, ok := capabilityNumber(name)
-			if !ok {
-				return fmt.Errorf("config.json: process.capabilities: %q is not a capability", name)
-			}
-			if p.UID != 0 && !slices.Contains(s.Capabilities.Ambient, name) {
-				continue // the bounding set alone gives an ordinary user nothing
-			}
-			p.Caps |= 1 << n
-		}
+	if err := setCapabilities(&p.Caps, s.Capabilities); err != nil {
+		return err
 	}
 	p.Rlimits = map[int]linux.Rlimit{}
 	for _, l := range s.Rlimits {
@@ -99,6 +90,26 @@ func setProcess(p *kernel.Process, s *specs.Process) error {
 			return fmt.Errorf("config.json: process.rlimits: %s has a soft limit over its hard limit", l.Type)
 		}
 		p.Rlimits[n] = linux.Rlimit{Cur: l.Soft, Max: l.Hard}
+	}
+	return nil
+}
+
+// setCapabilities takes the sets over; without any, the process has none.
+func setCapabilities(c *kernel.Capabilities, s *specs.LinuxCapabilities) error {
+	if s == nil {
+		return nil
+	}
+	for _, set := range []struct {
+		names []string
+		bits  *uint64
+	}{{s.Permitted, &c.Permitted}, {s.Bounding, &c.Bounding}, {s.Inheritable, &c.Inheritable}, {s.Ambient, &c.Ambient}} {
+		for _, name := range set.names {
+			n, ok := capabilityNumber(name)
+			if !ok {
+				return fmt.Errorf("config.json: process.capabilities: %q is not a capability", name)
+			}
+			*set.bits |= 1 << n
+		}
 	}
 	return nil
 }
@@ -117,8 +128,8 @@ func addMount(c *kernel.Config, roots []launch.GoferRoot, m specs.Mount, dir str
 		roots = append(roots, launch.GoferRoot{Path: src, Writable: !out.ReadOnly})
 	case m.Type == "tmpfs" && out.Destination == "/dev":
 		out.Type = "dev" // runtimes fill /dev of a container with the standard nodes
-	case m.Type == "cgroup" || m.Type == "cgroup2":
-		return roots // no cgroup file system yet: the mount point stays empty
+	case m.Type == "cgroup" || m.Type == "cgroup2" || m.Type == "mqueue":
+		return roots // these file systems are not there yet, and every container asks for them: the mount point stays as it is
 	}
 	c.Mounts = append(c.Mounts, out)
 	return roots

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hornwork/linux"
+	"hornwork/sentry/kernel"
 )
 
 func bundle(t *testing.T, config string) string {
@@ -23,7 +24,7 @@ func bundle(t *testing.T, config string) string {
 func TestBundleBecomesConfig(t *testing.T) {
 	dir := bundle(t, `{"ociVersion":"1.0.2","hostname":"box","root":{"path":"rootfs","readonly":true},
 		"process":{"args":["/bin/sh"],"env":["A=b"],"cwd":"/","user":{"uid":0,"gid":0},
-		"capabilities":{"bounding":["CAP_CHOWN","CAP_KILL"]},
+		"capabilities":{"bounding":["CAP_CHOWN","CAP_KILL"],"ambient":["CAP_KILL"]},
 		"rlimits":[{"type":"RLIMIT_NOFILE","soft":5,"hard":9}]},
 		"mounts":[{"destination":"/proc","type":"proc","source":"proc"},
 		{"destination":"/data","type":"bind","source":"rootfs","options":["rbind","ro"]},
@@ -35,7 +36,7 @@ func TestBundleBecomesConfig(t *testing.T) {
 	if c.Hostname != "box" || !c.Root.ReadOnly || c.Process.Args[0] != "/bin/sh" {
 		t.Errorf("config is %+v", c)
 	}
-	if want := uint64(1<<linux.CAP_CHOWN | 1<<linux.CAP_KILL); c.Process.Caps != want {
+	if want := (kernel.Capabilities{Bounding: 1<<linux.CAP_CHOWN | 1<<linux.CAP_KILL, Ambient: 1 << linux.CAP_KILL}); c.Process.Caps != want {
 		t.Errorf("capabilities are %#x, want %#x", c.Process.Caps, want)
 	}
 	if l := c.Process.Rlimits[linux.RLIMIT_NOFILE]; l.Cur != 5 || l.Max != 9 {

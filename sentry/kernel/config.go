@@ -21,13 +21,12 @@ type Config struct {
 
 // Process is the program that the sandbox runs as its first process.
 type Process struct {
-	Args     []string
-	Env      []string
-	Cwd      string
-	UID, GID uint32
-	Groups   []uint32
-	// Caps is the permitted, effective and bounding set, a bit per capability.
-	Caps       uint64
+	Args       []string
+	Env        []string
+	Cwd        string
+	UID, GID   uint32
+	Groups     []uint32
+	Caps       Capabilities
 	NoNewPrivs bool
 	Umask      uint32
 	Rlimits    map[int]linux.Rlimit // by linux.RLIMIT_*
@@ -37,6 +36,9 @@ type Process struct {
 	// Init makes process 1 ignore signals that it has no handler for, as in a PID namespace.
 	Init bool
 }
+
+// Capabilities are the sets of capabilities(7), a bit for each. What is permitted is effective too.
+type Capabilities struct{ Permitted, Bounding, Inheritable, Ambient uint64 }
 
 // Root is the root file system.
 type Root struct {

@@ -25,11 +25,7 @@ func (k *Kernel) mountAll() error {
 	if err != nil {
 		return err
 	}
-	flags := uint32(0)
-	if k.cfg.Root.ReadOnly {
-		flags = linux.MS_RDONLY
-	}
-	k.mounts = vfs.NewMountNS(sb, flags)
+	k.mounts = vfs.NewMountNS(sb, 0)
 	k.mounts.UserNS = k.Tasks.UserNS
 	root := k.mounts.Root()
 	k.root = &vfs.Caller{Creds: cred.Root(k.Tasks.UserNS), Root: root, Cwd: root, MaxFileSize: 1<<63 - 1}
@@ -37,6 +33,9 @@ func (k *Kernel) mountAll() error {
 		if err := k.mount(&k.cfg.Mounts[i]); err != nil {
 			return fmt.Errorf("mount %s (%s): %w", k.cfg.Mounts[i].Destination, k.cfg.Mounts[i].Type, err)
 		}
+	}
+	if k.cfg.Root.ReadOnly { // now that the mount points are made
+		return errnoError(vfs.Remount(k.root, root, linux.MS_REMOUNT|linux.MS_BIND|linux.MS_RDONLY, ""))
 	}
 	return nil
 }
@@ -86,7 +85,14 @@ func (k *Kernel) procFor(c *vfs.Caller, flags uint32) *vfs.Superblock {
 }
 
 func (k *Kernel) mount(m *Mount) error {
-	target, err := k.mountPoint(m.Destination)
+	var sb *vfs.Superblock
+	if m.Type == "gofer" {
+		var err error
+		if sb, err = k.goferFS(m.GoferRoot, m.Overlay, m.ReadOnly, m.Source); err != nil {
+			return err
+		}
+	}
+	target, err := k.mountPoint(m.Destination, sb == nil || sb.Root.Type() == linux.S_IFDIR)
 	if err != nil {
 		return err
 	}
@@ -97,10 +103,6 @@ func (k *Kernel) mount(m *Mount) error {
 	}
 	switch m.Type {
 	case "gofer":
-		sb, err := k.goferFS(m.GoferRoot, m.Overlay, m.ReadOnly, m.Source)
-		if err != nil {
-			return err
-		}
 		return errnoError(vfs.MountAt(sb, target, flags))
 	case "dev":
 		return k.mountDev(target, flags)
@@ -115,17 +117,26 @@ func (k *Kernel) mount(m *Mount) error {
 	return errnoError(vfs.MountFS(k.root, m.Source, target, m.Type, flags, data))
 }
 
-// mountPoint finds the directory to mount on, making it where it is missing.
-func (k *Kernel) mountPoint(name string) (vfs.Path, error) {
+// mountPoint finds the directory or file to mount on, making it where it is missing.
+func (k *Kernel) mountPoint(name string, dir bool) (vfs.Path, error) {
+	name = path.Clean("/" + name)
 	p, errno := vfs.Walk(k.root, k.root.Root, name, vfs.Follow)
 	if errno != linux.ENOENT {
 		return p, errnoError(errno)
 	}
-	at := ""
-	for _, part := range strings.Split(strings.Trim(path.Clean(name), "/"), "/") {
-		at += "/" + part
-		if errno := vfs.Mkdir(k.root, k.root.Root, at, 0o755); errno != 0 && errno != linux.EEXIST {
-			return p, fmt.Errorf("make the mount point %s: %w", at, errno)
+	for at := 0; at < len(name); {
+		if next := strings.IndexByte(name[at+1:], '/'); next >= 0 {
+			at += 1 + next
+		} else {
+			at = len(name)
+		}
+		if at == len(name) && !dir {
+			errno = vfs.Mknod(k.root, k.root.Root, name, linux.S_IFREG|0o644, 0)
+		} else {
+			errno = vfs.Mkdir(k.root, k.root.Root, name[:at], 0o755)
+		}
+		if errno != 0 && errno != linux.EEXIST {
+			return p, fmt.Errorf("make the mount point %s: %w", name[:at], errno)
 		}
 	}
 	p, errno = vfs.Walk(k.root, k.root.Root, name, vfs.Follow)

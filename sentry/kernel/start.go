@@ -44,8 +44,11 @@ func (k *Kernel) credentials() *cred.Credentials {
 		RUID: p.UID, EUID: p.UID, SUID: p.UID, FSUID: p.UID, RGID: p.GID, EGID: p.GID, SGID: p.GID, FSGID: p.GID,
 		Groups: p.Groups, NoNewPrivs: p.NoNewPrivs, UserNS: k.Tasks.UserNS,
 	}
-	c.Permitted = cred.CapSet(p.Caps) & cred.AllCaps
-	c.Effective, c.Bounding = c.Permitted, c.Permitted
+	c.Permitted = cred.CapSet(p.Caps.Permitted) & cred.AllCaps
+	c.Effective = c.Permitted
+	c.Bounding = cred.CapSet(p.Caps.Bounding) & cred.AllCaps
+	c.Inheritable = cred.CapSet(p.Caps.Inheritable) & cred.AllCaps
+	c.Ambient = cred.CapSet(p.Caps.Ambient) & c.Permitted & c.Inheritable
 	return c
 }
 
