@@ -359,7 +359,7 @@ var table = [tableSize]Row{
 	437: {"openat2", call4(Openat2), Full},
 	438: {"pidfd_getfd", call3(PidfdGetfd), Full},
 	439: {"faccessat2", call4(Faccessat2), Full},
-	440: {"process_madvise", missing(linux.ENOSYS), Unsupported},
+	440: {"process_madvise", call5(ProcessMadvise), Partial("MADV_COLLAPSE")},
 	441: {"epoll_pwait2", call6(EpollPwait2), Full},
 	442: {"mount_setattr", missing(linux.ENOSYS), Unsupported},
 	443: {"quotactl_fd", missing(linux.ENOSYS), Unsupported},

@@ -29,12 +29,21 @@ func (t *Task) answerIDs() {
 	if t.kernel.TraceSignal != nil || t.run.thread == nil {
 		return
 	}
-	c := t.Creds()
+	c, u := t.Creds(), t.Creds().UserNS
 	th := t.run.thread
-	th.Answer(linux.SYS_GETUID, int64(cred.FromKUID(c.UserNS, c.RUID)))
-	th.Answer(linux.SYS_GETEUID, int64(cred.FromKUID(c.UserNS, c.EUID)))
-	th.Answer(linux.SYS_GETGID, int64(cred.FromKGID(c.UserNS, c.RGID)))
-	th.Answer(linux.SYS_GETEGID, int64(cred.FromKGID(c.UserNS, c.EGID)))
+	_, uidOK := u.UID(c.RUID)
+	_, gidOK := u.GID(c.RGID)
+	if !uidOK || !gidOK {
+		// The namespace's maps may still be written, and then the answers change.
+		for _, nr := range []uintptr{linux.SYS_GETUID, linux.SYS_GETEUID, linux.SYS_GETGID, linux.SYS_GETEGID} {
+			th.Answer(nr, -1)
+		}
+		return
+	}
+	th.Answer(linux.SYS_GETUID, int64(cred.FromKUID(u, c.RUID)))
+	th.Answer(linux.SYS_GETEUID, int64(cred.FromKUID(u, c.EUID)))
+	th.Answer(linux.SYS_GETGID, int64(cred.FromKGID(u, c.RGID)))
+	th.Answer(linux.SYS_GETEGID, int64(cred.FromKGID(u, c.EGID)))
 }
 
 // parentChanged makes the threads of g tell their new parent's number. Called with Kernel.tasks held.

@@ -429,8 +429,10 @@ func (t *Task) linkChild(c *Task, a *linux.CloneArgs, id *PID) linux.Errno {
 	}
 	parent, thread := p, t
 	if a.Flags&linux.CLONE_PARENT != 0 {
-		parent, thread = p.tree.parent, p.tree.parentThread
 		g.tree.exitSignal = p.tree.exitSignal
+		if p.tree.parent != nil { // nil: the namespace is dying
+			parent, thread = p.tree.parent, p.tree.parentThread
+		}
 	}
 	g.tree.parent, g.tree.parentThread = parent, thread
 	g.tree.hasSubreaper = parent.tree.hasSubreaper || parent.tree.subreaper

@@ -218,6 +218,7 @@ func (g *ThreadGroup) becomeZombie() {
 		return
 	}
 	reap := p == nil || p.notifyChildExit(g)
+	g.pid.state.Store(pidZombie)
 	g.pid.exits.Notify(wait.All)
 	if reap {
 		g.reapLocked()
@@ -287,6 +288,7 @@ func (g *ThreadGroup) reapLocked() {
 		s.leader = nil
 	}
 	g.pid.group = nil
+	g.pid.state.Store(pidGone)
 	g.kernel.release(t)
 	g.pid.exits.Notify(wait.All)
 	g.tellReapers()

@@ -146,10 +146,12 @@ func (g *groupTimers) firstCPU() int64 {
 // lookAtCPU runs on a timer's goroutine: it fires what has expired. If no thread has run since the last look it
 // rests until one wakes up, so that a sleeping process costs nothing.
 func (g *ThreadGroup) lookAtCPU() {
-	now := g.CPUTime()
 	tm := &g.timer
+	asleep := g.allAsleep()
+	now := g.CPUTime()
+	g.sampleClocks()
 	tm.mu.Lock()
-	if now == tm.last && g.allAsleep() {
+	if asleep && now == tm.last {
 		tm.cpuIdle.Store(true)
 		tm.mu.Unlock()
 		if !g.allAsleep() { // one woke up before it could see that
@@ -162,6 +164,26 @@ func (g *ThreadGroup) lookAtCPU() {
 	tm.mu.Unlock()
 	for _, f := range due {
 		f(g)
+	}
+}
+
+// sampleClocks reads the clocks of the POSIX timers that do not run on the process's own. No lock is held while it
+// reads.
+func (g *ThreadGroup) sampleClocks() {
+	tm := &g.timer
+	tm.mu.Lock()
+	var foreign []*PosixTimer
+	for _, p := range tm.posix {
+		if p.isCPU() && p.onCPU.Group != g {
+			foreign = append(foreign, p)
+		}
+	}
+	tm.mu.Unlock()
+	for _, p := range foreign {
+		now := p.onCPU.Now()
+		tm.mu.Lock()
+		p.sample = now
+		tm.mu.Unlock()
 	}
 }
 
@@ -208,7 +230,7 @@ func (g *groupTimers) expireCPU(now int64) (due []func(*ThreadGroup)) {
 		due = append(due, (*ThreadGroup).overCPULimit)
 	}
 	for _, p := range g.posix {
-		if e := p.cpuExpiry(); e != 0 && e <= now {
+		if p.cpuDue(now) {
 			p.cpuFired = true
 			due = append(due, func(*ThreadGroup) { p.fire() })
 		}

@@ -6,6 +6,7 @@ import (
 	"hornwork/sentry/ns"
 	"maps"
 	"slices"
+	"sync/atomic"
 )
 
 // PID is one identity, with a number in its own PID namespace and in each of its ancestors: Linux's struct
@@ -21,8 +22,16 @@ type PID struct {
 	pgrp  *ProcessGroup
 	sess  *Session
 
-	exits wait.Queue // pidfds: notified when the thread group has become a zombie, and when it is reaped
+	state atomic.Int32 // of the process: pidAlive, pidZombie, pidGone; for readers without the lock
+	exits wait.Queue   // pidfds: notified when the thread group has become a zombie, and when it is reaped
 }
+
+// States of a process.
+const (
+	pidAlive int32 = iota
+	pidZombie
+	pidGone
+)
 
 type pidNumber struct {
 	ns *PIDNamespace

@@ -17,13 +17,10 @@ type pidFD struct {
 
 // Readiness implements wait.Waitable.
 func (p *pidFD) Readiness(mask wait.Events) wait.Events {
-	p.k.tasks.RLock()
-	defer p.k.tasks.RUnlock()
-	g := p.id.group
-	switch {
-	case g == nil:
+	switch p.id.state.Load() {
+	case pidGone:
 		return (wait.Readable | wait.Hup) & (mask | wait.Hup)
-	case g.tree.zombie:
+	case pidZombie:
 		return wait.Readable & mask
 	}
 	return 0

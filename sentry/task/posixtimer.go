@@ -30,7 +30,7 @@ type PosixTimer struct {
 
 	// On a CPU-time clock, guarded by groupTimers.mu:
 	cpu      cpuTimer
-	cpuBase  int64 // process CPU time minus the clock's, for thread clocks: an approximation that is renewed
+	sample   int64 // the clock, when it was looked at last, unless it is the process's own
 	cpuFired bool
 }
 
@@ -129,7 +129,7 @@ func (p *PosixTimer) setCPU(value, interval int64, abs bool) (oldValue, oldInter
 	}
 	oldInterval = p.cpu.interval
 	p.cpu = cpuTimer{interval: interval}
-	p.cpuFired = false
+	p.cpuFired, p.sample = false, now
 	if value > 0 {
 		p.cpu.expiry = value
 		if !abs {
@@ -149,7 +149,16 @@ func (p *PosixTimer) cpuExpiry() int64 {
 	if p.onCPU.Group == p.g {
 		return p.cpu.expiry
 	}
-	return p.g.timer.last + max(p.cpu.expiry-p.onCPU.Now(), 0)
+	return p.g.timer.last + max(p.cpu.expiry-p.sample, 1)
+}
+
+// cpuDue says whether the timer has expired, the process's CPU time being total. Called with groupTimers.mu held.
+func (p *PosixTimer) cpuDue(total int64) bool {
+	now := p.sample
+	if p.onCPU.Group == p.g {
+		now = total
+	}
+	return p.isCPU() && p.cpu.expiry != 0 && !p.cpuFired && p.cpu.expiry <= now
 }
 
 // Get implements timer_gettime(2).
@@ -205,7 +214,7 @@ func (p *PosixTimer) Dequeued(i *linux.Siginfo) bool {
 
 // forwardCPU starts the next period on a CPU-time clock and counts those that have passed.
 func (p *PosixTimer) forwardCPU() int64 {
-	now := p.onCPU.nowLocked()
+	total, _ := p.g.cpuTimes()
 	p.g.timer.mu.Lock()
 	defer p.g.timer.mu.Unlock()
 	if !p.cpuFired {
@@ -216,21 +225,16 @@ func (p *PosixTimer) forwardCPU() int64 {
 		p.cpu.expiry = 0
 		return 1
 	}
+	now := p.sample
+	if p.onCPU.Group == p.g {
+		now = total
+	}
 	n := 1 + max(now-p.cpu.expiry, 0)/p.cpu.interval
 	p.cpu.expiry = timer.AddSat(p.cpu.expiry, n*p.cpu.interval)
 	p.g.timer.armed.Store(true)
 	p.g.timer.cpuIdle.Store(true) // the next to wake up, or the check below, plans the look
 	go p.g.wakeCPUTimers()
 	return n
-}
-
-// nowLocked is Now under the lock of sighand, which is enough to go over the threads.
-func (c CPUClock) nowLocked() int64 {
-	if c.Task != nil {
-		return c.Task.CPUTime()
-	}
-	u, _ := c.Group.cpuTimes()
-	return u
 }
 
 // Delete implements timer_delete(2).
