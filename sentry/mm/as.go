@@ -152,6 +152,8 @@ type mapping struct {
 	off  uint64
 	len  uint64
 
+	sharedWritable bool // MAP_SHARED, and the file may be written through it
+
 	regOff, regLen uint64 // what the file was told
 
 	inval atomic.Uint64 // counts Invalidate: what a file said before is void
@@ -162,9 +164,9 @@ type mapping struct {
 }
 
 // newMapping registers with the file, so that no invalidation is missed from here on. Not under as.mu.
-func newMapping(as *AddressSpace, r FileRef, off, length uint64) *mapping {
+func newMapping(as *AddressSpace, r FileRef, off, length uint64, sharedWritable bool) *mapping {
 	r.GetRef()
-	m := &mapping{as: as, ref: r, file: r.Mapped(), off: off, len: length, regOff: off, regLen: length}
+	m := &mapping{as: as, ref: r, file: r.Mapped(), off: off, len: length, regOff: off, regLen: length, sharedWritable: sharedWritable}
 	m.file.AddMapping(m, off, length)
 	return m
 }
@@ -175,9 +177,16 @@ func (m *mapping) close() {
 	m.ref.PutRef()
 }
 
-// Invalidate implements Mapping. Private copies stay, as on Linux, unless their page of the file is gone
-// altogether; files say so by calling it for a truncation.
-func (m *mapping) Invalidate(off, length uint64) {
+// SharedWritable implements Mapping.
+func (m *mapping) SharedWritable() bool { return m.sharedWritable }
+
+// Invalidate implements Mapping. Private copies stay, as on Linux.
+func (m *mapping) Invalidate(off, length uint64) { m.invalidate(off, length, false) }
+
+// Truncated implements Mapping.
+func (m *mapping) Truncated(off uint64) { m.invalidate(off, ^uint64(0)-off, true) }
+
+func (m *mapping) invalidate(off, length uint64, copies bool) {
 	as := m.as
 	as.mu.Lock()
 	defer as.unlock()
@@ -193,19 +202,23 @@ func (m *mapping) Invalidate(off, length uint64) {
 	start, stop := pageDown(m.addr+(off-m.off)), pageUp(m.addr+(end-m.off))
 	for it := as.vmas.Seek(start); it.Ok() && it.Start() < stop; it = it.Next() {
 		if v := *it.Val(); v.m == m {
-			as.dropFilePages(max(start, it.Start()), min(stop, it.End()), v)
+			s, e := max(start, it.Start()), min(stop, it.End())
+			if copies || v.is(vmShared) {
+				as.dropExts(s, e, false)
+			} else {
+				as.dropFilePages(s, e)
+			}
 		}
 	}
 	as.apply()
 }
 
-// dropFilePages unmaps pages that are the file's own. Copies of a private mapping stay: Linux drops those beyond the
-// new end too, but a file that shrinks tells us no more than a range here.
-func (as *AddressSpace) dropFilePages(start, end uint64, v *vma) {
+// dropFilePages unmaps those pages of a private mapping that are the file's own, not copies.
+func (as *AddressSpace) dropFilePages(start, end uint64) {
 	for it := as.exts.Seek(start); it.Ok() && it.Start() < end; {
 		s, e := max(start, it.Start()), min(end, it.End())
 		x := it.Val()
-		if !v.is(vmShared) && x.mem && !x.fromFile {
+		if x.mem && !x.fromFile {
 			it = it.Next()
 			continue
 		}

@@ -19,6 +19,15 @@ type Backing struct {
 type Mapping interface {
 	// Invalidate drops what the stubs have mapped of file range [off, off+length); later accesses fault again.
 	Invalidate(off, length uint64)
+	// Truncated does so for all from off on, a page boundary; private copies of those pages go too.
+	Truncated(off uint64)
+	// SharedWritable says whether writes may reach the file now or after mprotect(2): F_SEAL_WRITE waits for that.
+	SharedWritable() bool
+}
+
+// AnonymousFile is an open file whose mappings are new anonymous memory: /dev/zero.
+type AnonymousFile interface {
+	MapsAnonymous() bool
 }
 
 // MappedFile is an open file that can be mapped; FileOps implement it where mmap(2) works.

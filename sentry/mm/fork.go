@@ -24,7 +24,7 @@ func (as *AddressSpace) Fork() (*AddressSpace, linux.Errno) {
 		}
 		as.unlock()
 		for _, m := range missing {
-			twins[m] = newMapping(child, m.ref, m.off, m.len)
+			twins[m] = newMapping(child, m.ref, m.off, m.len, m.sharedWritable)
 		}
 		as.mu.Lock()
 		child.mu.LockNested()

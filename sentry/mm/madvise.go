@@ -1,8 +1,13 @@
 package mm
 
-import "hornwork/linux"
+import (
+	"maps"
 
-// HolePuncher is a MappedFile that MADV_REMOVE works on.
+	"hornwork/host/mem"
+	"hornwork/linux"
+)
+
+// HolePuncher is a FileRef that MADV_REMOVE works on. The file tells all its mappings.
 type HolePuncher interface {
 	PunchHole(off, length uint64) linux.Errno
 }
@@ -211,12 +216,8 @@ func (as *AddressSpace) madvRemove(addr, end uint64) linux.Errno {
 		m, off := v.m, v.off+a-it.Start()
 		m.ref.GetRef()
 		as.mu.RUnlock()
-		h, ok := m.file.(HolePuncher)
-		if ok {
-			// Files tell all their mappings; what is nameless has nobody to tell but us.
-			if errno = h.PunchHole(off, stop-a); errno == 0 {
-				m.Invalidate(off, stop-a)
-			}
+		if h, ok := m.ref.(HolePuncher); ok {
+			errno = h.PunchHole(off, stop-a)
 		} else {
 			errno = linux.EOPNOTSUPP
 		}
@@ -286,12 +287,20 @@ func (as *AddressSpace) populateStep(a, end uint64, access uint8) (uint64, linux
 
 // PunchHole implements HolePuncher.
 func (s *sharedAnon) PunchHole(off, length uint64) linux.Errno {
+	var free []mem.Range
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.cut(off)
 	s.cut(off + length)
 	for it := s.pages.Seek(off); it.Ok() && it.Start() < off+length; it = s.pages.Remove(it) {
-		s.mf.Put(s.span(it))
+		free = append(free, s.span(it))
+	}
+	told := maps.Clone(s.maps)
+	s.mu.Unlock()
+	for m := range told {
+		m.Invalidate(off, length)
+	}
+	for _, r := range free {
+		s.mf.Put(r)
 	}
 	return 0
 }

@@ -136,7 +136,7 @@ func TestInvalidateDropsTheFilesPages(t *testing.T) {
 	g.want(a+99*pageSize, 5)
 	f.f.Truncate(50 * pageSize)
 	for m := range f.maps {
-		m.Invalidate(50*pageSize, ^uint64(0)-50*pageSize)
+		m.Truncated(50 * pageSize)
 	}
 	g.want(a+49*pageSize, 5)
 	if _, s := g.load(a + 50*pageSize); s.Signo != linux.SIGBUS {

@@ -14,7 +14,7 @@ type MMapOpts struct {
 	File   FileRef
 	Offset uint64
 	// MaxProt is what the open file permits: PROT_READ and PROT_WRITE by its access mode, PROT_EXEC unless the
-	// mount is noexec. Not looked at for anonymous memory.
+	// mount is noexec. For anonymous memory 0 is as good as all.
 	MaxProt uint32
 	// Name is shown in /proc/pid/maps for memory without a file: [stack], [vdso].
 	Name string
@@ -69,7 +69,7 @@ func (as *AddressSpace) MMap(o *MMapOpts) (uint64, linux.Errno) {
 		v.flags |= vmAccount
 	}
 	if file != nil {
-		v.m = newMapping(as, file, off, length)
+		v.m = newMapping(as, file, off, length, v.is(vmShared) && v.maxProt&linux.PROT_WRITE != 0)
 		v.off = off
 	}
 	return as.mmap(o, v, length, fixed)
@@ -125,6 +125,9 @@ func checkMapType(o *MMapOpts, v *vma) linux.Errno {
 	if o.File == nil {
 		if t != linux.MAP_SHARED && t != linux.MAP_PRIVATE || v.is(vmShared) && v.is(vmGrowsDown) {
 			return linux.EINVAL
+		}
+		if o.MaxProt != 0 && v.is(vmShared) {
+			v.maxProt = uint8(o.MaxProt & protMask)
 		}
 		return 0
 	}

@@ -43,7 +43,7 @@ func (as *AddressSpace) MRemap(addr, oldLen, newLen uint64, flags uint32, newAdd
 		m, off, length := v.m, v.off, it.End()-it.Start()+r.newLen
 		m.users++
 		r.drop()
-		spare := newMapping(as, m.ref, off, length)
+		spare := newMapping(as, m.ref, off, length, m.sharedWritable)
 		as.mu.Lock()
 		spare.hostFile = m.hostFile
 		spare.users++

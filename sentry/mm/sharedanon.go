@@ -16,9 +16,10 @@ type sharedAnon struct {
 	refs  ref.Count
 	mf    *mem.File
 	ino   uint64
-	mu    sync.Mutex // a leaf but for the memory file's; guards pages
+	mu    sync.Mutex // a leaf but for the memory file's; guards pages and maps
 	size  uint64
 	pages interval.Map[uint64] // offset → offset in the memory file
+	maps  map[Mapping]struct{} // to be told of holes
 }
 
 var lastShared atomic.Uint64
@@ -94,8 +95,22 @@ func blockFor(off, length uint64) uint64 {
 	return n
 }
 
-func (s *sharedAnon) AddMapping(Mapping, uint64, uint64)    {}
-func (s *sharedAnon) RemoveMapping(Mapping, uint64, uint64) {}
+// AddMapping implements MappedFile.
+func (s *sharedAnon) AddMapping(m Mapping, _, _ uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.maps == nil {
+		s.maps = map[Mapping]struct{}{}
+	}
+	s.maps[m] = struct{}{}
+}
+
+// RemoveMapping implements MappedFile.
+func (s *sharedAnon) RemoveMapping(m Mapping, _, _ uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.maps, m)
+}
 
 // MapIdentity implements MappedFile: Linux has these on an internal tmpfs, device 0:1.
 func (s *sharedAnon) MapIdentity() (dev, ino uint64) { return 1, s.ino }

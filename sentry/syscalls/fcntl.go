@@ -3,6 +3,7 @@ package syscalls
 import (
 	"hornwork/linux"
 	"hornwork/sentry/fs/pipe"
+	"hornwork/sentry/fs/tmpfs"
 	"hornwork/sentry/mm"
 	"hornwork/sentry/task"
 	"hornwork/sentry/trace"
@@ -102,17 +103,16 @@ type sealer interface {
 
 func fcntlSeals(_ *task.Task, f *vfs.File, cmd FcntlCmd, arg uint64) (uintptr, linux.Errno) {
 	s, ok := f.Ops.(sealer)
-	if !ok {
-		return 0, linux.EINVAL
-	}
 	if cmd == linux.F_GET_SEALS {
+		if !ok {
+			return 0, linux.EINVAL
+		}
 		return uintptr(s.Seals()), 0
 	}
-	const known = linux.F_SEAL_SEAL | linux.F_SEAL_SHRINK | linux.F_SEAL_GROW | linux.F_SEAL_WRITE | linux.F_SEAL_FUTURE_WRITE
 	if !f.Writable() {
 		return 0, linux.EPERM
 	}
-	if arg&^known != 0 {
+	if !ok || arg&^tmpfs.AllSeals != 0 {
 		return 0, linux.EINVAL
 	}
 	return none(s.AddSeals(f, uint32(arg)))

@@ -33,6 +33,9 @@ func (r *shmRef) PutRef()               { r.m.f.Put() }
 func (r *shmRef) Mapped() mm.MappedFile { return r }
 func (r *shmRef) PathName() string      { return fmt.Sprintf("/SYSV%08x (deleted)", uint32(r.m.key)) }
 
+// PunchHole implements mm.HolePuncher.
+func (r *shmRef) PunchHole(off, length uint64) linux.Errno { return punchHole(r.m.f, off, length) }
+
 // AddMapping implements mm.MappedFile.
 func (r *shmRef) AddMapping(m mm.Mapping, off, length uint64) {
 	r.seg.Attach()

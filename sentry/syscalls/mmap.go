@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"math"
 
 	"hornwork/linux"
 	"hornwork/sentry/mm"
@@ -20,6 +21,14 @@ func (r *mappedFile) PutRef()               { r.f.Put() }
 func (r *mappedFile) Mapped() mm.MappedFile { return r.m }
 func (r *mappedFile) PathName() string {
 	return vfs.PathString(&vfs.Caller{Creds: r.f.Creds, Root: r.root, Cwd: r.root}, r.f.Path)
+}
+
+// PunchHole implements mm.HolePuncher.
+func (r *mappedFile) PunchHole(off, length uint64) linux.Errno { return punchHole(r.f, off, length) }
+
+func punchHole(f *vfs.File, off, length uint64) linux.Errno {
+	c := &vfs.Caller{Creds: f.Creds, MaxFileSize: math.MaxInt64}
+	return f.Fallocate(c, linux.FALLOC_FL_PUNCH_HOLE|linux.FALLOC_FL_KEEP_SIZE, int64(off), int64(length))
 }
 
 // File returns the open file, for /proc/pid/map_files and /proc/pid/exe.
@@ -83,6 +92,12 @@ func mapFile(t *task.Task, f *vfs.File, prot Prot, flags MmapFlags, o *mm.MMapOp
 			return linux.EPERM
 		}
 		o.MaxProt &^= linux.PROT_EXEC
+	}
+	if a, ok := f.Ops.(mm.AnonymousFile); ok && a.MapsAnonymous() {
+		if flags&linux.MAP_TYPE == linux.MAP_SHARED_VALIDATE {
+			o.Flags = o.Flags&^linux.MAP_TYPE | linux.MAP_SHARED
+		}
+		return 0
 	}
 	ref := NewFileRef(t.Caller(), f)
 	if ref == nil {

@@ -141,7 +141,7 @@ func (n *fileNode) SetAttr(c *vfs.Caller, i *vfs.Inode, s *vfs.SetAttr) linux.Er
 	old := n.attr.Size.Load()
 	errno := n.setAttr(c, i, s)
 	if errno == 0 && s.Mask&linux.STATX_SIZE != 0 && s.Size < old {
-		n.maps.invalidate(uint64(s.Size), uint64(old))
+		n.maps.truncated(uint64(s.Size))
 	}
 	return errno
 }

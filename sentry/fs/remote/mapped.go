@@ -33,6 +33,20 @@ func (s *mappings) invalidate(from, to uint64) {
 	}
 }
 
+// truncated tells everybody who maps what is beyond the file's new size. The rest of the last page is the host's to
+// clear.
+func (s *mappings) truncated(size uint64) {
+	off := (size + linux.PageMask) &^ linux.PageMask
+	s.mu.Lock()
+	hit := slices.Clone(s.list)
+	s.mu.Unlock()
+	for _, x := range hit {
+		if off < x.off+x.length {
+			x.m.Truncated(off)
+		}
+	}
+}
+
 // Backing says that the bytes are in the donated descriptor itself.
 func (o *openFile) Backing(off, length uint64, write bool) (mm.Backing, linux.Errno) {
 	n := o.n

@@ -417,6 +417,8 @@ func TestExtendedAttributes(t *testing.T) {
 type invalidations []uint64
 
 func (v *invalidations) Invalidate(off, length uint64) { *v = append(*v, off, length) }
+func (v *invalidations) Truncated(off uint64)          { *v = append(*v, off) }
+func (v *invalidations) SharedWritable() bool          { return true }
 
 func TestMappingsAreTheHostsPages(t *testing.T) {
 	w := mount(t, t.TempDir(), false, remote.CacheShared)

@@ -1,6 +1,8 @@
 package tmpfs
 
 import (
+	"slices"
+
 	"hornwork/host/mem"
 	"hornwork/linux"
 	"hornwork/sentry/mm"
@@ -28,6 +30,7 @@ func (r *regular) Backing(off, length uint64, write bool) (mm.Backing, linux.Err
 	for {
 		r.mu.RLock()
 		rg, ok := r.pages.run(page, min(n, maxRunPages))
+		sealed := r.seals&linux.F_SEAL_WRITE != 0 // perhaps since mmap looked
 		hole := uint64(0)
 		if ok {
 			r.fs.mem.Get(rg) // under mu, so that truncation cannot free it first
@@ -36,7 +39,7 @@ func (r *regular) Backing(off, length uint64, write bool) (mm.Backing, linux.Err
 		}
 		r.mu.RUnlock()
 		if ok {
-			return mm.Backing{FD: r.fs.mem.FD(), Mem: true, Offset: rg.Off, Len: rg.Len, Write: true}, 0
+			return mm.Backing{FD: r.fs.mem.FD(), Mem: true, Offset: rg.Off, Len: rg.Len, Write: !sealed}, 0
 		}
 		if !write {
 			hole = min(hole, holeAheadPages)
@@ -116,17 +119,24 @@ func (r *regular) invalidate(from, to uint64) {
 	}
 }
 
-// SharedWriter is implemented by mappings that know whether they may write to the file: F_SEAL_WRITE is refused
-// while there is one. A mapping that does not know counts as one.
-type SharedWriter interface{ SharedWritable() bool }
-
-func (r *regular) writableMapped() bool {
+// truncated tells the mappings that there are no pages from off on.
+func (r *regular) truncated(off uint64) {
+	r.mu.RLock()
+	var told []mapping
 	for _, m := range r.maps {
-		if w, ok := m.m.(SharedWriter); !ok || w.SharedWritable() {
-			return true
+		if off < m.off+m.length {
+			told = append(told, m)
 		}
 	}
-	return false
+	r.mu.RUnlock()
+	for _, m := range told {
+		m.m.Truncated(off)
+	}
+}
+
+// writableMapped says whether a mapping may write to the file: F_SEAL_WRITE is refused while there is one.
+func (r *regular) writableMapped() bool {
+	return slices.ContainsFunc(r.maps, func(m mapping) bool { return m.m.SharedWritable() })
 }
 
 // MapIdentity implements mm.MappedFile.

@@ -17,6 +17,8 @@ import (
 type told struct{ from, to uint64 }
 
 func (m *told) Invalidate(off, length uint64) { m.from, m.to = off, off+length }
+func (m *told) Truncated(off uint64)          { m.from, m.to = off, ^uint64(0) }
+func (m *told) SharedWritable() bool          { return true }
 
 func TestMappingsShareTheFilesPages(t *testing.T) {
 	c := newRoot(t, tmpfs.Options{})

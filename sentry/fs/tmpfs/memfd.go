@@ -17,6 +17,9 @@ const (
 	// F_SEAL_EXEC keeps the execute bits as they are.
 	F_SEAL_EXEC = 0x20
 
+	// AllSeals are those that F_ADD_SEALS knows.
+	AllSeals = linux.F_SEAL_SEAL | linux.F_SEAL_SHRINK | linux.F_SEAL_GROW | linux.F_SEAL_WRITE | linux.F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
+
 	// memfdNameMax is the longest name: NAME_MAX without "memfd:".
 	memfdNameMax = linux.NAME_MAX - 6
 )

@@ -301,6 +301,9 @@ func (r *regular) Forget(i *vfs.Inode, unlinked bool) {
 
 // SetAttr implements vfs.InodeOps.
 func (r *regular) SetAttr(_ *vfs.Caller, _ *vfs.Inode, s *vfs.SetAttr) linux.Errno {
+	if s.Mask&linux.STATX_MODE != 0 && r.Seals()&F_SEAL_EXEC != 0 && (r.attr.Mode.Load()^s.Mode)&0o111 != 0 {
+		return linux.EPERM
+	}
 	if s.Mask&linux.STATX_SIZE != 0 {
 		if errno := r.truncate(s.Size); errno != 0 {
 			return errno
@@ -315,7 +318,7 @@ func (r *regular) SetAttr(_ *vfs.Caller, _ *vfs.Inode, s *vfs.SetAttr) linux.Err
 func (r *regular) truncate(size int64) linux.Errno {
 	shrunk, errno := r.resize(size)
 	if shrunk {
-		r.invalidate((uint64(size)+linux.PageMask)&^uint64(linux.PageMask), maxOffset)
+		r.truncated((uint64(size) + linux.PageMask) &^ uint64(linux.PageMask))
 	}
 	return errno
 }
@@ -460,6 +463,9 @@ func (r *regular) AddSeals(_ *vfs.File, seals uint32) linux.Errno {
 	defer r.mu.Unlock()
 	if r.seals&linux.F_SEAL_SEAL != 0 {
 		return linux.EPERM
+	}
+	if seals&F_SEAL_EXEC != 0 && r.attr.Mode.Load()&0o111 != 0 {
+		seals |= linux.F_SEAL_SHRINK | linux.F_SEAL_GROW | linux.F_SEAL_WRITE | linux.F_SEAL_FUTURE_WRITE // code stays as it is
 	}
 	if seals&linux.F_SEAL_WRITE&^r.seals != 0 && r.writableMapped() {
 		return linux.EBUSY
