@@ -83,7 +83,7 @@ func (l *loading) mapVDSO() linux.Errno {
 		return errno
 	}
 	if _, errno := l.as.MMap(&mm.MMapOpts{Addr: addr, Len: pageSize, Prot: linux.PROT_READ, MaxProt: linux.PROT_READ,
-		Flags: linux.MAP_SHARED | linux.MAP_FIXED, File: &vdsoPart{v, v.vvar, "[vvar]"}, Name: "[vvar]", Special: true}); errno != 0 {
+		Flags: linux.MAP_PRIVATE | linux.MAP_FIXED, File: &vdsoPart{v, v.vvar, "[vvar]"}, Name: "[vvar]", Special: true}); errno != 0 {
 		return errno
 	}
 	l.VDSO = addr + pageSize
