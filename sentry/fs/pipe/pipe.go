@@ -93,7 +93,12 @@ func (p *Pipe) Read(dst *usermem.Seq) (int, linux.Errno) {
 	for done < want && p.ring.W != p.ring.R && errno == 0 {
 		n, inPacket := p.nextLocked(want - done)
 		var k int
-		k, errno = p.ring.CopyOut(dst, n)
+		if k, errno = p.ring.CopyOut(dst, n); errno != 0 {
+			// Linux takes whole buffers: what stands in the one that the fault was in stays.
+			lost := k & linux.PageMask
+			p.ring.R -= uint64(lost)
+			k -= lost
+		}
 		done += k
 		if inPacket {
 			if errno == 0 {
