@@ -225,9 +225,10 @@ func TestFalseDescriptorsAreRefused(t *testing.T) {
 func TestUnaskedDescriptorsAreClosed(t *testing.T) {
 	r, wr, _ := os.Pipe()
 	defer r.Close()
+	unasked := int32(wr.Fd())
 	w, err := lying(t, plant(t), remote.CacheImmutable, func(req proto.Request, frame []byte, fds []int32) ([]byte, []int32) {
 		if _, ok := req.(*proto.Statfs); ok {
-			fds = []int32{int32(wr.Fd()), int32(wr.Fd()), int32(wr.Fd())}
+			fds = []int32{unasked, unasked, unasked}
 		}
 		return frame, fds
 	})
