@@ -133,8 +133,9 @@ func (f *doFlags) options(args []string) (*launch.Options, error) {
 		return nil, fmt.Errorf("--root %s: not a directory", root)
 	}
 	c := &kernel.Config{
-		Hostname: f.hostname,
-		Root:     kernel.Root{Overlay: "memory"},
+		Hostname:   f.hostname,
+		HostMemory: spec.HostMemory(),
+		Root:       kernel.Root{Overlay: "memory"},
 		Process: kernel.Process{
 			Args: args, Env: f.environment(), Cwd: f.cwd,
 			UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Umask: spec.HostUmask(), Rlimits: spec.HostRlimits(),

@@ -100,6 +100,9 @@ func bootSandbox(c *control.Conn) (*kernel.Kernel, error) {
 	if err := jail.RaiseFileLimit(); err != nil {
 		return nil, fmt.Errorf("raise the descriptor limit: %w", err)
 	}
+	if cfg.HostMemory != 0 {
+		host.Memory = cfg.HostMemory
+	}
 	memory, err := newMemory(r.MemoryFile, host.Memory)
 	if err != nil {
 		return nil, err
@@ -141,7 +144,7 @@ func newMemory(passed bool, hostMemory uint64) (*mem.File, error) {
 		return nil, err
 	}
 	// A guest that takes all memory meets ENOMEM, and not the host's OOM killer meets the sentry.
-	memory.SetLimit(hostMemory / 8 * 7)
+	memory.SetLimit(hostMemory - hostMemory/8)
 	return memory, nil
 }
 

@@ -53,12 +53,18 @@ func fromSpec(s *specs.Spec, dir string) (*kernel.Config, []launch.GoferRoot, er
 		return nil, nil, fmt.Errorf("config.json: root.path %s is not a directory", root)
 	}
 	c := &kernel.Config{
-		Hostname: s.Hostname,
-		Root:     kernel.Root{Overlay: "memory", ReadOnly: s.Root.Readonly},
+		Hostname:   s.Hostname,
+		HostMemory: HostMemory(),
+		Root:       kernel.Root{Overlay: "memory", ReadOnly: s.Root.Readonly},
 	}
 	roots := []launch.GoferRoot{{Path: root}}
 	if err := setProcess(&c.Process, s.Process); err != nil {
 		return nil, nil, err
+	}
+	if s.Linux != nil && s.Linux.Resources != nil && s.Linux.Resources.Memory != nil {
+		if limit := s.Linux.Resources.Memory.Limit; limit != nil && *limit > 0 && uint64(*limit) < c.HostMemory {
+			c.HostMemory = uint64(*limit)
+		}
 	}
 	for _, m := range s.Mounts {
 		roots = addMount(c, roots, m, dir)
