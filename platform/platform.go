@@ -117,7 +117,7 @@ const (
 	ResumeFull                 // any register; RCX, R11 and Eflags are restored exactly
 )
 
-// Thread is one guest thread. Its methods are called by one goroutine, except Interrupt.
+// Thread is one guest thread. Its methods are called by one goroutine, except Interrupt and CPUTime.
 type Thread interface {
 	// Switch runs guest code from *regs and returns with *regs updated. After an error of the stub it
 	// returns EventGone for ever.
@@ -135,7 +135,8 @@ type Thread interface {
 	// Answer lets the stub answer nr itself with value until the next call for nr; value < 0 withdraws it.
 	// Platforms without such answers do nothing.
 	Answer(nr uintptr, value int64)
-	// CPUTime is the host CPU time that the guest thread used, in nanoseconds.
+	// CPUTime is the host CPU time that the guest thread used, in nanoseconds. Any goroutine may call it until
+	// Release.
 	CPUTime() int64
 	Release()
 }

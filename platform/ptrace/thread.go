@@ -47,8 +47,8 @@ type thread struct {
 
 	fp      []byte
 	fpState uint8
-	wall    int64 // time spent in Switch, ns
-	cpu     int64 // the last answer of CPUTime
+	wall    atomic.Int64 // time spent in Switch, ns
+	cpu     atomic.Int64 // the last answer of CPUTime
 }
 
 var _ platform.Thread = (*thread)(nil)
@@ -90,7 +90,7 @@ func (t *thread) Switch(regs *linux.Regs, how platform.Resume) platform.Event {
 	ev := t.run(regs)
 	t.running.Store(0)
 	d := int64(time.Since(start))
-	t.wall += d
+	t.wall.Add(d)
 	t.s.wall.Add(d)
 	if ev.Kind == platform.EventGone {
 		return t.lose()
@@ -199,11 +199,20 @@ func (t *thread) Answer(nr uintptr, value int64) {}
 // CPUTime implements platform.Thread. The host tells only the time of the whole process; threads share it by
 // the time that they spent in guest code. It never goes backwards.
 func (t *thread) CPUTime() int64 {
-	if all := t.s.wall.Load(); all > 0 && !t.gone {
-		share := float64(t.wall) / float64(all)
-		t.cpu = max(t.cpu, min(int64(float64(processTime(t.s.pid))*share), t.wall))
+	mine, all := t.wall.Load(), t.s.wall.Load()
+	if all == 0 {
+		return 0
 	}
-	return t.cpu
+	now := min(int64(float64(processTime(t.s.pid))*float64(mine)/float64(all)), mine)
+	for {
+		old := t.cpu.Load()
+		if now <= old {
+			return old
+		}
+		if t.cpu.CompareAndSwap(old, now) {
+			return now
+		}
+	}
 }
 
 // Release implements platform.Thread. The host thread parks in the stub's text, for the next NewThread.
