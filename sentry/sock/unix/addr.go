@@ -25,9 +25,10 @@ type name struct {
 	isPath   bool
 }
 
-// key finds an abstract name.
+// key finds an abstract name. Types of sockets do not share names, as on Linux, where the type is part of the hash.
 type key struct {
 	net  any
+	typ  int32
 	name string
 }
 
@@ -106,7 +107,7 @@ func (s *Socket) Bind(c *vfs.Caller, _ *vfs.File, addr []byte) linux.Errno {
 		return errno
 	}
 	if addr[familySize] == 0 {
-		n := &name{owner: s, raw: bytes.Clone(addr), abstract: key{s.net, string(addr[familySize:])}}
+		n := &name{owner: s, raw: bytes.Clone(addr), abstract: key{s.net, s.typ, string(addr[familySize:])}}
 		return s.bindName(n, func() bool { return bindAbstract(n.abstract, s) })
 	}
 	s.mu.Lock()
@@ -158,7 +159,7 @@ func (s *Socket) autobind() linux.Errno {
 	first := rand.Uint32()
 	for i := range uint32(1 << 20) {
 		text := fmt.Sprintf("\x00%05x", (first+i)&0xfffff)
-		k := key{s.net, text}
+		k := key{s.net, s.typ, text}
 		if bindAbstract(k, s) {
 			s.addr = &name{owner: s, raw: encode(text), abstract: k}
 			return 0
@@ -175,7 +176,7 @@ func (s *Socket) find(c *vfs.Caller, addr []byte) (*Socket, linux.Errno) {
 	var other *Socket
 	if addr[familySize] == 0 {
 		abstract.Lock()
-		other = abstract.m[key{s.net, string(addr[familySize:])}]
+		other = abstract.m[key{s.net, s.typ, string(addr[familySize:])}]
 		abstract.Unlock()
 	} else {
 		p, errno := vfs.Walk(c, c.Cwd, pathOf(addr), vfs.Follow)

@@ -267,16 +267,20 @@ func TestBindErrors(t *testing.T) {
 	if errno := s.Bind(c, f, abs(t, "")); errno != linux.EINVAL {
 		t.Errorf("bind again: %v", errno)
 	}
-	f2, s2 := socket(t, c, linux.SOCK_DGRAM)
+	f2, s2 := socket(t, c, linux.SOCK_STREAM)
 	if errno := s2.Bind(c, f2, name); errno != linux.EADDRINUSE {
 		t.Errorf("the same name: %v", errno)
 	}
-	other := newSocket("another net", linux.SOCK_DGRAM)
+	other := newSocket("another net", linux.SOCK_STREAM)
 	if errno := other.Bind(c, f2, name); errno != 0 {
 		t.Errorf("the same name in another namespace: %v", errno)
 	}
-	if errno := s2.Connect(c, f2, name); errno != linux.EPROTOTYPE {
+	f3, s3 := socket(t, c, linux.SOCK_DGRAM)
+	if errno := s3.Connect(c, f3, name); errno != linux.ECONNREFUSED {
 		t.Errorf("connect to another type: %v", errno)
+	}
+	if errno := s3.Bind(c, f3, name); errno != 0 {
+		t.Errorf("the same name for another type: %v", errno)
 	}
 }
 
