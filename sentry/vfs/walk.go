@@ -194,7 +194,7 @@ func (w *walker) run(parent bool) linux.Errno {
 		if w.d.dir == nil || w.d.Inode() == nil {
 			return linux.ENOTDIR
 		}
-		if errno := permission(w.c.Creds, w.d.Inode(), MayExec); errno != 0 {
+		if errno := w.c.permission(w.d.Inode(), MayExec); errno != 0 {
 			return errno
 		}
 		if len(name) > linux.NAME_MAX {

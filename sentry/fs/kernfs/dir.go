@@ -45,6 +45,12 @@ func (i *volatileInode) Revalidate(c *vfs.Caller, _ *vfs.Inode, name string, chi
 	return i.v.Valid(c, name, child)
 }
 
+// Permits implements vfs.Permitter, if the directory does.
+func (i *dirInode) Permits(c *vfs.Caller, mask uint32) bool {
+	p, ok := i.d.(vfs.Permitter)
+	return ok && p.Permits(c, mask)
+}
+
 func (i *dirInode) Lookup(c *vfs.Caller, _ *vfs.Inode, name string) (*vfs.Inode, linux.Errno) {
 	return i.d.Lookup(c, name)
 }

@@ -83,6 +83,13 @@ func (f *fdDir) file(fd int32) *vfs.File {
 	return files.GetRaw(fd)
 }
 
+// Permits implements vfs.Permitter: the thread group sees its own descriptors whatever its IDs have become, as in
+// Linux's proc_fd_permission.
+func (f *fdDir) Permits(c *vfs.Caller, _ uint32) bool {
+	t := caller(c)
+	return t != nil && t.Group == f.d.g
+}
+
 func fdNumber(name string) (int32, bool) {
 	if name == "0" {
 		return 0, true
