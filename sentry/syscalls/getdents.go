@@ -19,12 +19,17 @@ type direntWriter struct {
 	room   int
 	old    bool // struct linux_dirent, with the type in the last byte
 	full   bool
-	emitFn func(vfs.DirEntry) bool // emit, bound once
+	t      *task.Task
+	addr   uint64
+	errno  linux.Errno // of deliver
+
+	emitFn    func(vfs.DirEntry) bool // emit, bound once
+	deliverFn func(from, to int64) int64
 }
 
 var direntWriters = sync.Pool{New: func() any {
 	w := &direntWriter{buf: make([]byte, maxDents)}
-	w.emitFn = w.emit
+	w.emitFn, w.deliverFn = w.emit, w.deliver
 	return w
 }}
 
@@ -55,6 +60,28 @@ func (w *direntWriter) emit(e vfs.DirEntry) bool {
 	return true
 }
 
+// deliver stores the entries, and keeps those for the next call that could not be stored whole. As on Linux it is an
+// error only if that is all of them.
+func (w *direntWriter) deliver(from, to int64) int64 {
+	n, errno := w.t.Memory().CopyOut(w.addr, w.buf[:w.used])
+	if errno == 0 {
+		return to
+	}
+	whole := 0
+	for {
+		size := int(binary.LittleEndian.Uint16(w.buf[whole+16:]))
+		if whole+size > n {
+			break
+		}
+		from = int64(binary.LittleEndian.Uint64(w.buf[whole+8:]))
+		whole += size
+	}
+	if w.used = whole; whole == 0 {
+		w.errno = errno
+	}
+	return from
+}
+
 // Getdents64 implements getdents64(2).
 func Getdents64(t *task.Task, fd FD, buf OutBuf, count uint32) (uintptr, linux.Errno) {
 	return getdents(t, fd, uint64(buf), count, false)
@@ -72,16 +99,20 @@ func getdents(t *task.Task, fd FD, addr uint64, count uint32, old bool) (uintptr
 	}
 	defer f.Put()
 	w := direntWriters.Get().(*direntWriter)
-	defer direntWriters.Put(w)
+	defer func() {
+		w.t = nil
+		direntWriters.Put(w)
+	}()
 	w.used, w.room, w.old, w.full = 0, int(min(count, maxDents)), old, false
-	errno = f.ReadDir(t.Caller(), w.emitFn)
+	w.t, w.addr, w.errno = t, addr, 0
+	errno = f.ReadDirTo(t.Caller(), w.emitFn, w.deliverFn)
+	if w.errno != 0 {
+		return 0, w.errno
+	}
 	if w.used == 0 {
 		if errno == 0 && w.full {
 			errno = linux.EINVAL // no room for a single entry
 		}
-		return 0, errno
-	}
-	if _, errno := t.Memory().CopyOut(addr, w.buf[:w.used]); errno != 0 {
 		return 0, errno
 	}
 	return uintptr(w.used), 0

@@ -9,6 +9,12 @@ import (
 // ReadDir implements getdents64(2): emit gets the entries from the shared offset on and returns false when an
 // entry does not fit, which then comes first the next time.
 func (f *File) ReadDir(c *Caller, emit func(DirEntry) bool) linux.Errno {
+	return f.ReadDirTo(c, emit, nil)
+}
+
+// ReadDirTo is ReadDir for entries that can get lost after emit: deliver, if not nil, is told the offset before and
+// after them, and returns the one that the file is to have.
+func (f *File) ReadDirTo(c *Caller, emit func(DirEntry) bool, deliver func(from, to int64) int64) linux.Errno {
 	if !f.Readable() {
 		return linux.EBADF
 	}
@@ -21,6 +27,7 @@ func (f *File) ReadDir(c *Caller, emit func(DirEntry) bool) linux.Errno {
 	if f.Path.Dentry.dir != nil && f.Path.Dentry.Unlinked() {
 		return linux.ENOENT
 	}
+	from := f.offset
 	errno := f.Ops.ReadDir(c, f, f.offset, func(e DirEntry) bool {
 		if !emit(e) {
 			return false
@@ -28,6 +35,9 @@ func (f *File) ReadDir(c *Caller, emit func(DirEntry) bool) linux.Errno {
 		f.offset = e.Next
 		return true
 	})
+	if deliver != nil && f.offset != from {
+		f.offset = deliver(from, f.offset)
+	}
 	if errno == 0 {
 		f.touched()
 		if watchCount.Load() != 0 {
