@@ -64,7 +64,12 @@ func open(t *task.Task, dirfd DirFD, name Path, how *linux.OpenHow) (uintptr, li
 		return 0, errno
 	}
 	defer fds.Cancel()
-	p, errno := atName(t, dirfd, str)
+	p, errno := place{}, linux.Errno(0)
+	if how.Resolve&linux.RESOLVE_IN_ROOT != 0 {
+		p, errno = atDir(t, dirfd, str) // which is the root of absolute names too
+	} else {
+		p, errno = atName(t, dirfd, str)
+	}
 	if errno != 0 {
 		return 0, errno
 	}

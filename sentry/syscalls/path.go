@@ -23,6 +23,14 @@ func atName(t *task.Task, dirfd DirFD, name string) (place, linux.Errno) {
 	if dirfd == linux.AT_FDCWD || (len(name) > 0 && name[0] == '/') {
 		return place{at: t.Caller().Cwd, name: name}, 0
 	}
+	return atDir(t, dirfd, name)
+}
+
+// atDir is atName for names that start at the descriptor even if they are absolute.
+func atDir(t *task.Task, dirfd DirFD, name string) (place, linux.Errno) {
+	if dirfd == linux.AT_FDCWD {
+		return place{at: t.Caller().Cwd, name: name}, 0
+	}
 	if name == "" {
 		// What an empty name means depends on AT_EMPTY_PATH; the descriptor may then be any file.
 		f, errno := fileRaw(t, FD(dirfd))
