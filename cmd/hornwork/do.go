@@ -135,6 +135,7 @@ func (f *doFlags) options(args []string) (*launch.Options, error) {
 	c := &kernel.Config{
 		Hostname:   f.hostname,
 		HostMemory: spec.HostMemory(),
+		HostTasks:  spec.HostTasks(),
 		Root:       kernel.Root{Overlay: "memory"},
 		Process: kernel.Process{
 			Args: args, Env: f.environment(), Cwd: f.cwd,

@@ -100,6 +100,8 @@ func bootSandbox(c *control.Conn) (*kernel.Kernel, error) {
 	if err := jail.RaiseFileLimit(); err != nil {
 		return nil, fmt.Errorf("raise the descriptor limit: %w", err)
 	}
+	// Go's own limit, 10,000, would end us where threads wait for that many guest threads.
+	debug.SetMaxThreads(max(10_000, 2*cfg.HostTasks))
 	if cfg.HostMemory != 0 {
 		host.Memory = cfg.HostMemory
 	}

@@ -55,6 +55,7 @@ func fromSpec(s *specs.Spec, dir string) (*kernel.Config, []launch.GoferRoot, er
 	c := &kernel.Config{
 		Hostname:   s.Hostname,
 		HostMemory: HostMemory(),
+		HostTasks:  HostTasks(),
 		Root:       kernel.Root{Overlay: "memory", ReadOnly: s.Root.Readonly},
 	}
 	roots := []launch.GoferRoot{{Path: root}}

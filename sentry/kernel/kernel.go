@@ -87,6 +87,9 @@ func New(cfg *Config, d *Deps) (*Kernel, error) {
 	t.NewMM = func() (*mm.AddressSpace, linux.Errno) { return mm.New(d.Platform, d.Memory) }
 	t.FPSize = d.Platform.FPSize()
 	t.CPUs = d.Host.CPUs
+	if n := int64(k.cfg.HostTasks); n > 0 {
+		t.MaxThreads = min(t.MaxThreads, n)
+	}
 	t.AnonFS = syscalls.AnonInodes
 	syscalls.SetShmem(tmpfs.New(tmpfs.Options{Mem: d.Memory}))
 	t.MemTotal = k.memTotal

@@ -170,7 +170,7 @@ func (c *Task) countProcess(k *Kernel) linux.Errno {
 	u := k.users.of(cr.RUID)
 	c.user.Store(u)
 	u.processes.Add(1)
-	if k.threads.Add(1) > maxThreads {
+	if k.threads.Add(1) > k.MaxThreads {
 		c.uncount()
 		return linux.EAGAIN
 	}

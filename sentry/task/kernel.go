@@ -86,6 +86,8 @@ type Kernel struct {
 	TraceExit   func(t *Task, status int32)
 	// MemTotal and MemFree are bytes of RAM for sysinfo(2).
 	MemTotal, MemFree func() uint64
+	// MaxThreads is kernel.threads-max: each guest thread costs the host a thread, and the sentry often one more.
+	MaxThreads int64
 
 	Futexes   *futex.Table
 	UserNS    *cred.UserNS
@@ -103,17 +105,15 @@ type Kernel struct {
 	running  sync.WaitGroup
 }
 
-// maxThreads is kernel.threads-max.
-const maxThreads = 32000
-
 // NewKernel returns a Kernel with empty namespaces and no task.
 func NewKernel() *Kernel {
 	k := &Kernel{
-		Futexes:   futex.NewTable(),
-		StartTime: timer.Monotonic(),
-		initDone:  make(chan struct{}),
-		Fault:     func(*Task, string) {},
-		CPUs:      []int{0},
+		Futexes:    futex.NewTable(),
+		StartTime:  timer.Monotonic(),
+		initDone:   make(chan struct{}),
+		MaxThreads: 32000,
+		Fault:      func(*Task, string) {},
+		CPUs:       []int{0},
 	}
 	k.UserNS = &cred.UserNS{Ino: ns.InitUserIno}
 	k.PIDNS = newPIDNamespace(k, nil, ns.Info{Ino: ns.InitPIDIno, UserNS: k.UserNS})

@@ -29,13 +29,16 @@ func TestLeastLimitOfControlGroupsCounts(t *testing.T) {
 		"4:cpu:/a\n3:memory:/d\n0::/\n": 900,
 		"nonsense":                      ^uint64(0),
 	} {
-		if got := cgroupMemory(dir, own); got != want {
+		if got := cgroupLimit(dir, own, "memory", "memory.max", "memory.limit_in_bytes"); got != want {
 			t.Errorf("%q: %d, want %d", own, got, want)
 		}
 	}
 }
 
-func TestHostMemoryIsKnown(t *testing.T) {
+func TestHostsLimitsAreKnown(t *testing.T) {
+	if n := HostTasks(); n < 16 {
+		t.Errorf("the host lets us have %d threads", n)
+	}
 	if n := HostMemory(); n < 1<<20 {
 		t.Errorf("the host has %d bytes", n)
 	}
