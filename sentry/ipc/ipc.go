@@ -25,6 +25,8 @@ type Registry struct {
 	msg  table[*Msg]
 
 	msgBytes int // in all queues
+	sems     int // in all sets
+	undos    int // adjustments kept for SEM_UNDO
 }
 
 // NewRegistry returns an empty registry of a namespace that user owns.

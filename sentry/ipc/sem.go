@@ -21,6 +21,13 @@ type Sem struct {
 	undo         map[*Undo][]int32 // what each process's end adds to each semaphore
 }
 
+// Bounds of what semaphores, and adjustments for SEM_UNDO, take of the sentry's memory. (Linux's SEMMNS is 1000 times
+// as much.)
+const (
+	maxSems  = 1 << 20
+	maxUndos = 1 << 22
+)
+
 // SemOp is struct sembuf.
 type SemOp struct {
 	Num   uint16
@@ -47,6 +54,10 @@ func (r *Registry) SemGet(c *Caller, key, n int32, flags uint32) (int32, linux.E
 		if n == 0 {
 			return nil, linux.EINVAL
 		}
+		if r.sems+int(n) > maxSems {
+			return nil, linux.ENOSPC
+		}
+		r.sems += int(n)
 		return &Sem{Perm: p, sems: make([]semaphore, n), CTime: now()}, 0
 	})
 }
@@ -140,6 +151,9 @@ func (w *semWait) try() bool {
 		}
 		vals[o.Num] = v
 	}
+	if w.errno = w.roomForUndo(); w.errno != 0 {
+		return true
+	}
 	for n, v := range vals {
 		s.sems[n].val, s.sems[n].pid = v, w.c.PID
 	}
@@ -148,6 +162,23 @@ func (w *semWait) try() bool {
 	w.errno = 0
 	s.queue.Notify(wait.All)
 	return true
+}
+
+// roomForUndo makes sure that recordUndo has where to record. Called with the lock held.
+func (w *semWait) roomForUndo() linux.Errno {
+	if w.s.undo[w.undo] != nil {
+		return 0
+	}
+	for _, o := range w.ops {
+		if o.Flags&linux.SEM_UNDO != 0 && o.Op != 0 {
+			if w.r.undos += len(w.s.sems); w.r.undos > maxUndos {
+				w.r.undos -= len(w.s.sems)
+				return linux.ENOSPC
+			}
+			return 0
+		}
+	}
+	return 0
 }
 
 // recordUndo is called with the lock held.
@@ -192,6 +223,9 @@ func (u *Undo) Apply(pid int32) {
 				s.sems[i].val = min(max(s.sems[i].val+adj, 0), linux.SEMVMX)
 				s.sems[i].pid = pid
 			}
+		}
+		if _, ok := s.undo[u]; ok {
+			r.undos -= len(s.sems)
 		}
 		delete(s.undo, u)
 		s.OTime = now()
@@ -323,6 +357,8 @@ func (r *Registry) SemRemove(c *Caller, id int32) linux.Errno {
 		return linux.EPERM
 	}
 	r.sem.remove(s)
+	r.sems -= len(s.sems)
+	r.undos -= len(s.undo) * len(s.sems)
 	s.undo = nil
 	s.queue.Notify(wait.All)
 	return 0

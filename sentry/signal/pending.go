@@ -132,33 +132,3 @@ func (p *Pending) Flush(set Set) {
 	}
 	p.Set &^= set
 }
-
-// FlushTimers drops the queued expiries of timers (execve(2) deletes POSIX timers).
-func (p *Pending) FlushTimers(match func(Timed) bool) {
-	if p.list == nil {
-		return
-	}
-	for sig := range p.list {
-		l := &p.list[sig]
-		if l.head == nil {
-			continue
-		}
-		var keep fifo
-		for e := l.head; e != nil; {
-			next := e.next
-			e.next = nil
-			if e.timed == nil || !match(e.timed) {
-				if keep.tail == nil {
-					keep.head = e
-				} else {
-					keep.tail.next = e
-				}
-				keep.tail = e
-			}
-			e = next
-		}
-		if *l = keep; l.head == nil {
-			p.Set &^= Bit(int32(sig))
-		}
-	}
-}

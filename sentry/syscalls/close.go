@@ -27,7 +27,9 @@ func CloseRange(t *task.Task, first, last uint32, flags CloseFlags) (uintptr, li
 		return 0, linux.EINVAL
 	}
 	if flags&linux.CLOSE_RANGE_UNSHARE != 0 {
-		t.UnshareFiles()
+		if errno := t.UnshareFiles(); errno != 0 {
+			return 0, errno
+		}
 	}
 	if flags&linux.CLOSE_RANGE_CLOEXEC != 0 {
 		t.Files().SetCloexecRange(first, last)

@@ -71,9 +71,7 @@ func (k *Kernel) newFirst(a *InitArgs) *Task {
 	t.SetName("init")
 	t.sig.alt = signal.NoAltStack
 	t.creds.Store(a.Creds)
-	u := k.users.of(a.Creds.RUID)
-	u.processes.Add(1)
-	t.user.Store(u)
+	t.user.Store(k.users.join(a.Creds.RUID))
 	k.threads.Add(1)
 	k.forks.Add(1)
 
@@ -90,7 +88,9 @@ func (k *Kernel) newFirst(a *InitArgs) *Task {
 	t.files.Store(files)
 	for i, f := range a.Files {
 		// Whatever RLIMIT_NOFILE says: these come from outside.
-		files.grow(int32(i) + 1)
+		if !files.grow(int32(i) + 1) {
+			break // cannot be: nobody else has descriptors yet
+		}
 		files.used.put(int32(i), true)
 		(*files.slots.Load())[i].Store(f)
 		files.next = int32(i) + 1

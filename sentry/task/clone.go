@@ -87,7 +87,9 @@ func (t *Task) copyProcess(a *linux.CloneArgs, tids SetTID) (_ *Task, errno linu
 		c.misc.undo = t.misc.undo.get()
 	}
 	undo.add(func() { c.misc.undo.release(0) })
-	t.childFiles(c, a.Flags)
+	if errno = t.childFiles(c, a.Flags); errno != 0 {
+		return nil, errno
+	}
 	undo.add(func() { c.closeFiles(t) })
 	if errno = t.childNamespaces(c, a); errno != 0 {
 		return nil, errno
@@ -167,9 +169,7 @@ func (t *Task) newUserNS() (*cred.Credentials, linux.Errno) {
 // countProcess counts the child for RLIMIT_NPROC and the sandbox's limit.
 func (c *Task) countProcess(k *Kernel) linux.Errno {
 	cr := c.Creds()
-	u := k.users.of(cr.RUID)
-	c.user.Store(u)
-	u.processes.Add(1)
+	c.user.Store(k.users.join(cr.RUID))
 	if k.threads.Add(1) > k.MaxThreads {
 		c.uncount()
 		return linux.EAGAIN
@@ -179,7 +179,7 @@ func (c *Task) countProcess(k *Kernel) linux.Errno {
 
 func (c *Task) uncount() {
 	c.kernel.threads.Add(-1)
-	c.user.Load().processes.Add(-1)
+	c.kernel.users.leave(c.user.Load())
 }
 
 // overProcessLimit says whether t's user, the child counted, has more processes than RLIMIT_NPROC allows t.
@@ -238,7 +238,15 @@ func (s *sigHandlers) clearHandlers() {
 	}
 }
 
-func (t *Task) childFiles(c *Task, flags uint64) {
+func (t *Task) childFiles(c *Task, flags uint64) linux.Errno {
+	files := t.Files()
+	if flags&linux.CLONE_FILES != 0 {
+		files.users.Add(1)
+	} else if files = files.Fork(&c.Group.limits); files == nil {
+		c.releaseExe(t)
+		return linux.ENOMEM
+	}
+	c.files.Store(files)
 	if flags&linux.CLONE_FS != 0 {
 		fs := t.FS()
 		fs.users.Add(1)
@@ -246,19 +254,18 @@ func (t *Task) childFiles(c *Task, flags uint64) {
 	} else {
 		c.fs.Store(t.FS().fork())
 	}
-	if flags&linux.CLONE_FILES != 0 {
-		f := t.Files()
-		f.users.Add(1)
-		c.files.Store(f)
-	} else {
-		c.files.Store(t.Files().Fork(&c.Group.limits))
-	}
+	return 0
 }
 
 // closeFiles takes childFiles and childGroup back; t is the parent, which closes what the child had.
 func (c *Task) closeFiles(t *Task) {
 	t.releaseFiles(c.files.Load())
 	c.fs.Load().release()
+	c.releaseExe(t)
+}
+
+// releaseExe takes childGroup's reference back.
+func (c *Task) releaseExe(t *Task) {
 	if c.Group != t.Group {
 		if f := c.Group.mem.exe.Swap(nil); f != nil {
 			f.Put()

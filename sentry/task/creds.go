@@ -20,9 +20,8 @@ func (t *Task) SetCreds(c *cred.Credentials) {
 func (t *Task) setCreds(c *cred.Credentials) {
 	old := t.Creds()
 	if c.RUID != old.RUID {
-		u := t.kernel.users.of(c.RUID)
-		u.processes.Add(1)
-		t.user.Swap(u).processes.Add(-1)
+		u := &t.kernel.users
+		u.leave(t.user.Swap(u.join(c.RUID)))
 	}
 	t.creds.Store(c)
 	t.answerIDs()

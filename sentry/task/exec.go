@@ -39,6 +39,9 @@ func Exec(t *Task, a *ExecArgs) linux.Errno {
 		errno = th.SetFPState(nil)
 	}
 	if errno == 0 {
+		errno = t.UnshareFiles()
+	}
+	if errno == 0 {
 		errno = t.deThread()
 	}
 	if errno != 0 {
@@ -50,7 +53,6 @@ func Exec(t *Task, a *ExecArgs) linux.Errno {
 		return errno
 	}
 	// No way back from here.
-	t.UnshareFiles()
 	t.enterMemory(as, th)
 	t.newProgram(&img, a, &ec)
 	t.closeOnExec()

@@ -197,7 +197,7 @@ func (k *Kernel) release(t *Task) {
 		p.task = nil
 		p.release()
 	}
-	t.user.Load().processes.Add(-1)
+	k.users.leave(t.user.Load())
 	k.threads.Add(-1)
 }
 

@@ -24,6 +24,11 @@ type FDTable struct {
 	next    int32 // no descriptor below is free
 }
 
+// maxSlots bounds the slots of all tables of the sandbox: a guest could make a huge table in each process.
+const maxSlots = 32 << 20
+
+var slotsUsed atomic.Int64
+
 // fdMax is fs.nr_open: no descriptor reaches it, whatever RLIMIT_NOFILE says.
 const fdMax = 1 << 20
 
@@ -138,7 +143,9 @@ func (t *FDTable) alloc(min int32) (int32, linux.Errno) {
 	if uint64(fd) >= t.limit() {
 		return 0, linux.EMFILE
 	}
-	t.grow(fd + 1)
+	if !t.grow(fd + 1) {
+		return 0, linux.ENFILE
+	}
 	t.used.put(fd, true)
 	if min <= t.next {
 		t.next = fd + 1
@@ -157,13 +164,18 @@ func (t *FDTable) free(fd int32) {
 	t.next = min(t.next, fd)
 }
 
-// grow makes room for n descriptors. Called with mu held.
-func (t *FDTable) grow(n int32) {
+// grow makes room for n descriptors; false if the sandbox has too many. Called with mu held.
+func (t *FDTable) grow(n int32) bool {
 	old := *t.slots.Load()
 	if int(n) <= len(old) {
-		return
+		return true
 	}
 	size := max(64, 1<<bits.Len(uint(n-1)))
+	more := int64(size - len(old))
+	if slotsUsed.Add(more) > maxSlots {
+		slotsUsed.Add(-more)
+		return false
+	}
 	s := make([]atomic.Pointer[vfs.File], size)
 	for i := range old {
 		s[i].Store(old[i].Load())
@@ -171,6 +183,16 @@ func (t *FDTable) grow(n int32) {
 	t.slots.Store(&s)
 	t.used.grow(size)
 	t.cloexec.grow(size)
+	return true
+}
+
+// discard ends a table that has no user and no files any more.
+func (t *FDTable) discard() {
+	t.mu.Lock()
+	old := t.slots.Swap(new([]atomic.Pointer[vfs.File]))
+	t.used, t.cloexec = fdBits{}, fdBits{}
+	t.mu.Unlock()
+	slotsUsed.Add(-int64(len(*old)))
 }
 
 // NewFD shows f, whose reference it takes, at the lowest free descriptor from min on.
@@ -197,7 +219,9 @@ func (t *FDTable) Set(fd int32, f *vfs.File, cloexec bool) (*vfs.File, linux.Err
 	if fd < 0 || uint64(fd) >= t.limit() {
 		return nil, linux.EBADF
 	}
-	t.grow(fd + 1)
+	if !t.grow(fd + 1) {
+		return nil, linux.ENFILE
+	}
 	slot := &(*t.slots.Load())[fd]
 	old := slot.Load()
 	if old == nil && t.used.get(fd) {
@@ -300,7 +324,7 @@ func (t *FDTable) Each(first int32, f func(fd int32, file *vfs.File, cloexec boo
 // Size is the number of descriptors that there is room for (FDSize in /proc/pid/status).
 func (t *FDTable) Size() int { return max(64, len(*t.slots.Load())) }
 
-// Fork returns a copy with one user. Reserved descriptors are free in the copy.
+// Fork returns a copy with one user, nil if the sandbox has too many descriptors. Reserved ones are free in the copy.
 func (t *FDTable) Fork(limits *Limits) *FDTable {
 	n := NewFDTable(limits)
 	t.mu.Lock()
@@ -309,7 +333,9 @@ func (t *FDTable) Fork(limits *Limits) *FDTable {
 	if last < 0 {
 		return n
 	}
-	n.grow(last + 1)
+	if !n.grow(last + 1) {
+		return nil
+	}
 	from, to := *t.slots.Load(), *n.slots.Load()
 	for fd := t.used.nextSet(0); fd >= 0; fd = t.used.nextSet(fd + 1) {
 		if f := from[fd].Load(); f != nil {

@@ -63,13 +63,18 @@ func (t *Task) closeOnExec() {
 }
 
 // UnshareFiles gives the task a descriptor table of its own (unshare(2), execve(2)).
-func (t *Task) UnshareFiles() {
+func (t *Task) UnshareFiles() linux.Errno {
 	old := t.files.Load()
 	if old.users.Load() == 1 {
-		return
+		return 0
 	}
-	t.files.Store(old.Fork(&t.Group.limits))
+	own := old.Fork(&t.Group.limits)
+	if own == nil {
+		return linux.ENOMEM
+	}
+	t.files.Store(own)
 	t.releaseFiles(old)
+	return 0
 }
 
 // releaseFiles drops the task's use of a table; the last user closes everything.
@@ -83,4 +88,5 @@ func (t *Task) releaseFiles(old *FDTable) {
 		}
 		return true
 	})
+	old.discard()
 }

@@ -16,7 +16,6 @@ type groupTimers struct {
 	real     timer.Timer // ITIMER_REAL
 	realOnce atomic.Bool // real.Fire is set
 
-	armed   atomic.Bool // some timer runs on CPU time
 	cpuIdle atomic.Bool // they rest, because no thread has run: whoever wakes up looks at them
 
 	mu    rank.Mutex[rank.Timer] // guards the fields below
@@ -111,7 +110,6 @@ func (g *ThreadGroup) setCPUTimer(which int32, value, interval int64) (oldValue,
 func (g *ThreadGroup) armCPULocked(now int64) {
 	tm := &g.timer
 	first := tm.firstCPU()
-	tm.armed.Store(first != math.MaxInt64)
 	tm.cpuIdle.Store(false)
 	if first == math.MaxInt64 {
 		if tm.cpu != nil {

@@ -140,18 +140,21 @@ func (k *Kernel) KillAll() {
 	}
 }
 
-// users counts per user what is limited per user.
+// users counts per user what is limited per user. It only knows users that have a process: a guest that becomes one
+// user after the other must not fill the sentry's memory.
 type users struct {
 	mu sync.Mutex
 	m  map[uint32]*userCounts
 }
 
 type userCounts struct {
+	uid        uint32
 	processes  atomic.Int64
 	sigpending signal.Account
 }
 
-func (u *users) of(uid uint32) *userCounts {
+// join counts a process of uid.
+func (u *users) join(uid uint32) *userCounts {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c := u.m[uid]
@@ -159,10 +162,20 @@ func (u *users) of(uid uint32) *userCounts {
 		if u.m == nil {
 			u.m = map[uint32]*userCounts{}
 		}
-		c = &userCounts{}
+		c = &userCounts{uid: uid}
 		u.m[uid] = c
 	}
+	c.processes.Add(1)
 	return c
+}
+
+// leave undoes join. Signals that are still queued go on counting with an object that nobody else uses.
+func (u *users) leave(c *userCounts) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if c.processes.Add(-1) == 0 {
+		delete(u.m, c.uid)
+	}
 }
 
 var _ wait.Blocker = (*Task)(nil)

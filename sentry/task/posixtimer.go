@@ -21,6 +21,7 @@ type PosixTimer struct {
 	g       *ThreadGroup
 	off     *timer.Offsets
 	target  *Task // SIGEV_THREAD_ID
+	acct    *signal.Account
 	t       timer.Timer
 	onCPU   CPUClock
 	gen     atomic.Uint32 // changes with each set: older signals are dropped
@@ -56,8 +57,10 @@ func (t *Task) NewTimer(clock, notify, signo int32, value uint64, target *Task, 
 	p := &PosixTimer{Clock: clock, Notify: notify, Signo: signo, Value: value, g: g, target: target, onCPU: cpu,
 		off: &t.NS().Time.Offsets}
 	p.t.Fire = p.fire
-	u := &t.user.Load().sigpending
-	if u.Load() >= int64(min(g.limits.Get(linux.RLIMIT_SIGPENDING).Cur, math.MaxInt64)) {
+	// A timer holds the place of its signal in the queue.
+	p.acct = &t.user.Load().sigpending
+	if p.acct.Add(1) > int64(min(g.limits.Get(linux.RLIMIT_SIGPENDING).Cur, math.MaxInt64)) {
+		p.acct.Add(-1)
 		return nil, linux.EAGAIN
 	}
 	g.timer.mu.Lock()
@@ -66,6 +69,7 @@ func (t *Task) NewTimer(clock, notify, signo int32, value uint64, target *Task, 
 		g.timer.posix = map[int32]*PosixTimer{}
 	}
 	if len(g.timer.posix) >= maxTimers {
+		p.acct.Add(-1)
 		return nil, linux.EAGAIN
 	}
 	for g.timer.posix[g.timer.next] != nil {
@@ -231,7 +235,6 @@ func (p *PosixTimer) forwardCPU() int64 {
 	}
 	n := 1 + max(now-p.cpu.expiry, 0)/p.cpu.interval
 	p.cpu.expiry = timer.AddSat(p.cpu.expiry, n*p.cpu.interval)
-	p.g.timer.armed.Store(true)
 	p.g.timer.cpuIdle.Store(true) // the next to wake up, or the check below, plans the look
 	go p.g.wakeCPUTimers()
 	return n
@@ -247,6 +250,8 @@ func (p *PosixTimer) Delete() {
 
 // stop makes sure that the timer does nothing more; a queued signal is dropped when it is taken.
 func (p *PosixTimer) stop() {
-	p.gone.Store(true)
+	if p.gone.CompareAndSwap(false, true) {
+		p.acct.Add(-1)
+	}
 	p.t.Set(0, 0)
 }

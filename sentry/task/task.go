@@ -84,11 +84,7 @@ type taskMisc struct {
 	robustList   uint64 // set_robust_list
 	slackNS      int64  // PR_SET_TIMERSLACK
 	pdeathSig    atomic.Int32
-	noExecAll    bool
-	numaPolicy   int32
 	ioprio       int32
-	dumpable     bool
-	cpuHint      atomic.Int32
 	vmInfo       struct{ minflt, majflt atomic.Int64 }
 	staleAnswers atomic.Bool // see answer.go
 	counted      atomic.Bool // in Group.times.dead already

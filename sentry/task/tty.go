@@ -103,7 +103,7 @@ func (t *Task) loseTerminal() {
 	fg := s.loseTTYLocked()
 	k.tasks.Unlock()
 	tty.Hangup()
-	fg.signalAll(linux.SIGHUP, linux.SIGCONT)
+	fg.signalAll(linux.SIGHUP)
 }
 
 // SignalForeground implements signal.TerminalSession.
@@ -119,7 +119,7 @@ func (s *Session) SignalForeground(sig int32) {
 func (s *Session) HungUp() {
 	k := s.kernel()
 	k.tasks.Lock()
-	fg := s.loseTTYLocked()
+	s.loseTTYLocked()
 	leader := s.leader
 	k.tasks.Unlock()
 	for _, sig := range []int32{linux.SIGHUP, linux.SIGCONT} {
@@ -128,7 +128,6 @@ func (s *Session) HungUp() {
 			SendGroup(leader, &i)
 		}
 	}
-	fg.signalAll(linux.SIGHUP, linux.SIGCONT)
 }
 
 func (s *Session) kernel() *Kernel { return s.pid.numbers[0].ns.kernel }

@@ -51,7 +51,9 @@ func (t *Task) Unshare(flags uint64) linux.Errno {
 		t.setNS(n)
 	}
 	if flags&linux.CLONE_FILES != 0 {
-		t.UnshareFiles()
+		if errno := t.UnshareFiles(); errno != 0 {
+			return errno
+		}
 	}
 	if flags&(linux.CLONE_SYSVSEM|linux.CLONE_NEWIPC) != 0 {
 		t.misc.undo.release(t.Group.PID())
