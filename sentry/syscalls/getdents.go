@@ -14,14 +14,14 @@ const maxDents = 64 << 10
 
 // direntWriter packs directory entries as struct linux_dirent64 or struct linux_dirent.
 type direntWriter struct {
-	buf    []byte
-	used   int
-	room   int
-	old    bool // struct linux_dirent, with the type in the last byte
-	full   bool
-	t      *task.Task
-	addr   uint64
-	errno  linux.Errno // of deliver
+	buf   []byte
+	used  int
+	room  int
+	old   bool // struct linux_dirent, with the type in the last byte
+	full  bool
+	t     *task.Task
+	addr  uint64
+	errno linux.Errno // of deliver
 
 	emitFn    func(vfs.DirEntry) bool // emit, bound once
 	deliverFn func(from, to int64) int64
