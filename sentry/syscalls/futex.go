@@ -278,7 +278,7 @@ func (c *futexCall) requeuePI() (uintptr, linux.Errno) {
 type futexWaitv struct {
 	Val, Addr uint64
 	Flags     uint32
-	_         uint32
+	Reserved  uint32
 }
 
 // FutexWaitv implements futex_waitv(2): it waits on several futexes and returns the index of one that was woken.
@@ -307,7 +307,7 @@ func FutexWaitv(t *task.Task, waiters mm.User[futexWaitv], n, flags uint32, time
 		if v[i], errno = waiters.At(i).Load(t); errno != 0 {
 			return 0, errno
 		}
-		if v[i].Flags&^(linux.FUTEX_32|linux.FUTEX_PRIVATE_FLAG) != 0 || v[i].Flags&linux.FUTEX_32 == 0 || v[i].Val>>32 != 0 {
+		if v[i].Flags&^(linux.FUTEX_32|linux.FUTEX_PRIVATE_FLAG) != 0 || v[i].Flags&linux.FUTEX_32 == 0 || v[i].Val>>32 != 0 || v[i].Reserved != 0 {
 			return 0, linux.EINVAL
 		}
 	}

@@ -153,7 +153,7 @@ func Nanosleep(t *task.Task, req, rem mm.User[linux.Timespec]) (uintptr, linux.E
 // ClockNanosleep implements clock_nanosleep(2).
 func ClockNanosleep(t *task.Task, id ClockID, flags int32, req, rem mm.User[linux.Timespec]) (uintptr, linux.Errno) {
 	if id == linux.CLOCK_THREAD_CPUTIME_ID {
-		return 0, linux.EINVAL
+		return 0, linux.EOPNOTSUPP
 	}
 	cpu, isCPU, errno := cpuClock(t, id)
 	if errno != 0 {
