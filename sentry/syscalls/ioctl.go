@@ -2,6 +2,7 @@ package syscalls
 
 import (
 	"hornwork/linux"
+	"hornwork/sentry/fs/devpts"
 	"hornwork/sentry/mm"
 	"hornwork/sentry/task"
 	"hornwork/sentry/trace"
@@ -33,6 +34,8 @@ func Ioctl(t *task.Task, fd FD, cmd IoctlCmd, arg uint64) (uintptr, linux.Errno)
 		return none(setFlags(t, f, fd, f.Flags()&^linux.O_ASYNC|flagIf(on != 0, linux.O_ASYNC)))
 	case linux.FIOQSIZE:
 		return ioctlSize(t, f, mm.User[int64](arg))
+	case linux.TIOCGPTPEER:
+		return ptyPeer(t, f, uint32(arg))
 	case linux.FIGETBSZ:
 		return none(mm.User[int32](arg).Store(t, int32(f.Inode().Attr().Blksize)))
 	}
@@ -49,6 +52,22 @@ func Ioctl(t *task.Task, fd FD, cmd IoctlCmd, arg uint64) (uintptr, linux.Errno)
 		trace.Unsupportedf(trace.Ioctl, t.Name(), "%#x", uint32(cmd))
 	}
 	return 0, linux.ENOTTY
+}
+
+// ptyPeer opens the slave of a terminal's master.
+func ptyPeer(t *task.Task, f *vfs.File, flags uint32) (uintptr, linux.Errno) {
+	fds, errno := t.Files().Reserve(1)
+	if errno != 0 {
+		return 0, errno
+	}
+	defer fds.Cancel()
+	peer, errno := devpts.OpenPeer(t.Caller(), f, flags)
+	if errno != 0 {
+		return 0, errno
+	}
+	fd := fds.Numbers()[0]
+	fds.Install(0, peer, flags&linux.O_CLOEXEC != 0)
+	return uintptr(fd), 0
 }
 
 func flagIf(on bool, flag uint32) uint32 {

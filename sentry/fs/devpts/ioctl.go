@@ -74,8 +74,6 @@ func (m *master) Ioctl(c *vfs.Caller, _ *vfs.File, mem usermem.Memory, cmd uint3
 		n := len(t.out.buf)
 		t.mu.Unlock()
 		return 0, anon.StoreInt(mem, arg, int32(n))
-	case linux.TIOCOUTQ:
-		return 0, anon.StoreInt(mem, arg, 0)
 	}
 	return 0, t.ioctl(c, mem, cmd, arg, true)
 }
@@ -148,10 +146,7 @@ func (t *TTY) ioctl(c *vfs.Caller, mem usermem.Memory, cmd uint32, arg uint64, m
 		t.mu.Unlock()
 		return anon.StoreInt(mem, arg, int32(n))
 	case linux.TIOCOUTQ:
-		t.mu.Lock()
-		n := len(t.out.buf)
-		t.mu.Unlock()
-		return anon.StoreInt(mem, arg, int32(n))
+		return anon.StoreInt(mem, arg, 0) // what was written is with the other side at once
 	case linux.TIOCEXCL, linux.TIOCNXCL:
 		t.set(func() { t.exclusive = cmd == linux.TIOCEXCL })
 		return 0
