@@ -248,7 +248,9 @@ CASE(posix_locks)
 		see("beside", fcntl(fd, F_SETLK, &m));
 		m = (struct flock){.l_type = F_WRLCK, .l_start = 2, .l_len = 1};
 		alarm(10);
-		see("wait", fcntl(fd, F_SETLKW, &m));
+		int r = fcntl(fd, F_SETLKW, &m);
+		msleep(300); // the parent prints first
+		see("wait", r);
 		_exit(0);
 	}
 	msleep(700); // the child prints first

@@ -57,10 +57,14 @@ CASE(waitid_siginfo)
 
 CASE(stop_and_continue)
 {
-	int st;
+	int st, go[2];
+	char c;
+	need(pipe(go));
 	pid_t p = need(fork());
 	if (!p) {
+		close(go[1]);
 		raise(SIGSTOP);
+		read(go[0], &c, 1); // it must not be gone before it was seen to continue
 		_exit(3);
 	}
 	see("stopped", waitpid(p, &st, WUNTRACED) == p);
@@ -68,6 +72,7 @@ CASE(stop_and_continue)
 	see("kill", kill(p, SIGCONT));
 	see("continued", waitpid(p, &st, WCONTINUED) == p);
 	say_status("status", st);
+	close(go[1]);
 	reap("end", p);
 }
 
