@@ -6,6 +6,7 @@ package cred
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"hornwork/linux"
 )
@@ -74,9 +75,10 @@ type UserNS struct {
 	Owner  uint32 // kuid of the creator
 	Group  uint32
 	Ino    uint64
-	UIDMap []IDMap // set once, before use
-	GIDMap []IDMap
 	Level  int
 
-	SetgroupsDenied bool
+	uidMap idMap // empty until SetMap, once
+	gidMap idMap
+
+	SetgroupsDenied atomic.Bool
 }

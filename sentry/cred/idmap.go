@@ -6,12 +6,12 @@ import "hornwork/linux"
 const OverflowID = 65534
 
 // Mapped says whether the maps have been written; before, no ID is valid inside.
-func (n *UserNS) Mapped() bool { return n.Parent == nil || len(n.UIDMap) > 0 }
+func (n *UserNS) Mapped() bool { return n.Parent == nil || len(n.uidMap.get()) > 0 }
 
 // KUID turns a user number of n into the root namespace's. ok is false if it is not mapped.
 func (n *UserNS) KUID(uid uint32) (kuid uint32, ok bool) {
 	for ; n.Parent != nil; n = n.Parent {
-		if uid, ok = outward(n.UIDMap, uid); !ok {
+		if uid, ok = outward(n.uidMap.get(), uid); !ok {
 			return 0, false
 		}
 	}
@@ -21,33 +21,33 @@ func (n *UserNS) KUID(uid uint32) (kuid uint32, ok bool) {
 // KGID is KUID for groups.
 func (n *UserNS) KGID(gid uint32) (kgid uint32, ok bool) {
 	for ; n.Parent != nil; n = n.Parent {
-		if gid, ok = outward(n.GIDMap, gid); !ok {
+		if gid, ok = outward(n.gidMap.get(), gid); !ok {
 			return 0, false
 		}
 	}
 	return gid, true
 }
 
-// UID turns a user number of the root namespace into n's. ok is false if it has none.
+// UID turns a user number of the root namespace into n's. ok is false if it has none. A nil n is the root namespace.
 func (n *UserNS) UID(kuid uint32) (uid uint32, ok bool) {
-	if n.Parent == nil {
+	if n == nil || n.Parent == nil {
 		return kuid, true
 	}
 	if kuid, ok = n.Parent.UID(kuid); !ok {
 		return 0, false
 	}
-	return inward(n.UIDMap, kuid)
+	return inward(n.uidMap.get(), kuid)
 }
 
 // GID is UID for groups.
 func (n *UserNS) GID(kgid uint32) (gid uint32, ok bool) {
-	if n.Parent == nil {
+	if n == nil || n.Parent == nil {
 		return kgid, true
 	}
 	if kgid, ok = n.Parent.GID(kgid); !ok {
 		return 0, false
 	}
-	return inward(n.GIDMap, kgid)
+	return inward(n.gidMap.get(), kgid)
 }
 
 // FromKUID is UID, with OverflowID for what has no number (from_kuid_munged).
@@ -98,6 +98,7 @@ func NewUserNS(c *Credentials, ino uint64) (*UserNS, linux.Errno) {
 	if _, ok := p.GID(c.EGID); !ok {
 		return nil, linux.EPERM
 	}
-	return &UserNS{Parent: p, Owner: c.EUID, Group: c.EGID, Ino: ino, Level: p.Level + 1,
-		SetgroupsDenied: p.SetgroupsDenied}, 0
+	n := &UserNS{Parent: p, Owner: c.EUID, Group: c.EGID, Ino: ino, Level: p.Level + 1}
+	n.SetgroupsDenied.Store(p.SetgroupsDenied.Load())
+	return n, 0
 }

@@ -8,8 +8,10 @@ import (
 
 func TestIDsThroughNamespaces(t *testing.T) {
 	root := &UserNS{}
-	a := &UserNS{Parent: root, UIDMap: []IDMap{{Inside: 0, Outside: 1000, Count: 10}, {Inside: 100, Outside: 5000, Count: 1}}}
-	b := &UserNS{Parent: a, UIDMap: []IDMap{{Inside: 0, Outside: 100, Count: 1}}}
+	a, b := &UserNS{Parent: root}, &UserNS{}
+	b.Parent = a
+	a.SetMap(false, []IDMap{{Inside: 0, Outside: 1000, Count: 10}, {Inside: 100, Outside: 5000, Count: 1}})
+	b.SetMap(false, []IDMap{{Inside: 0, Outside: 100, Count: 1}})
 	for _, tt := range []struct {
 		ns        *UserNS
 		uid, kuid uint32

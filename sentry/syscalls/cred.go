@@ -322,7 +322,7 @@ func Getgroups(t *task.Task, size int32, list Addr) (uintptr, linux.Errno) {
 // Setgroups implements setgroups(2).
 func Setgroups(t *task.Task, size int32, list Addr) (uintptr, linux.Errno) {
 	c := t.Creds()
-	if !c.HasCap(linux.CAP_SETGID) || !c.UserNS.Mapped() || c.UserNS.SetgroupsDenied {
+	if !c.HasCap(linux.CAP_SETGID) || !c.UserNS.Mapped() || c.UserNS.SetgroupsDenied.Load() {
 		return 0, linux.EPERM
 	}
 	if size < 0 || size > maxGroups {

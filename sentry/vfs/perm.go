@@ -85,30 +85,13 @@ func CapableOver(cr *cred.Credentials, i *Inode, capability int) bool {
 }
 
 func uidMapped(ns *cred.UserNS, uid uint32) bool {
-	_, ok := idIn(ns, uid, func(n *cred.UserNS) []cred.IDMap { return n.UIDMap })
+	_, ok := ns.UID(uid)
 	return ok
 }
 
 func gidMapped(ns *cred.UserNS, gid uint32) bool {
-	_, ok := idIn(ns, gid, func(n *cred.UserNS) []cred.IDMap { return n.GIDMap })
+	_, ok := ns.GID(gid)
 	return ok
-}
-
-// idIn translates a root-namespace ID to ns's numbers.
-func idIn(ns *cred.UserNS, id uint32, maps func(*cred.UserNS) []cred.IDMap) (uint32, bool) {
-	if ns == nil || ns.Parent == nil {
-		return id, true
-	}
-	id, ok := idIn(ns.Parent, id, maps)
-	if !ok {
-		return 0, false
-	}
-	for _, m := range maps(ns) {
-		if id >= m.Outside && id-m.Outside < m.Count {
-			return m.Inside + (id - m.Outside), true
-		}
-	}
-	return 0, false
 }
 
 // ownerOrCapable is Linux's inode_owner_or_capable.
@@ -220,7 +203,7 @@ func realCreds(cr *cred.Credentials) *cred.Credentials {
 	n := cr.Clone()
 	n.FSUID, n.FSGID = cr.RUID, cr.RGID
 	if cr.SecureBits&linux.SECBIT_NO_SETUID_FIXUP == 0 {
-		root, ok := idIn(cr.UserNS, cr.RUID, func(u *cred.UserNS) []cred.IDMap { return u.UIDMap })
+		root, ok := cr.UserNS.UID(cr.RUID)
 		if ok && root == 0 {
 			n.Effective = n.Permitted
 		} else {

@@ -89,7 +89,7 @@ func storeIDMap(c *vfs.Caller, ns *cred.UserNS, group bool, text string) linux.E
 	}
 	kid, ok := number(m[0].Outside)
 	single := len(m) == 1 && m[0].Count == 1 && ok && kid == own && ns.Owner == c.Creds.EUID
-	if group && single && !ns.SetgroupsDenied {
+	if group && single && !ns.SetgroupsDenied.Load() {
 		single = false
 	}
 	if !single && !(c.Creds.UserNS == ns.Parent && c.Creds.HasCapIn(ns.Parent, capability)) {
@@ -101,7 +101,7 @@ func storeIDMap(c *vfs.Caller, ns *cred.UserNS, group bool, text string) linux.E
 func (d *taskDir) setgroups() *vfs.Inode {
 	return d.p.File(0o644, kernfs.File{
 		Show: func(*vfs.Caller) ([]byte, linux.Errno) {
-			if d.t.Creds().UserNS.SetgroupsDenied {
+			if d.t.Creds().UserNS.SetgroupsDenied.Load() {
 				return []byte("deny\n"), 0
 			}
 			return []byte("allow\n"), 0
@@ -115,7 +115,7 @@ func (d *taskDir) setgroups() *vfs.Inode {
 			case "deny":
 				return ns.DenySetgroups()
 			case "allow":
-				if ns.SetgroupsDenied {
+				if ns.SetgroupsDenied.Load() {
 					return linux.EPERM
 				}
 				return 0
