@@ -101,7 +101,7 @@ func bootSandbox(c *control.Conn) (*kernel.Kernel, error) {
 		return nil, fmt.Errorf("raise the descriptor limit: %w", err)
 	}
 	// Go's own limit, 10,000, would end us where threads wait for that many guest threads.
-	debug.SetMaxThreads(max(10_000, 2*cfg.HostTasks))
+	debug.SetMaxThreads(max(10_000, cfg.HostTasks))
 	if cfg.HostMemory != 0 {
 		host.Memory = cfg.HostMemory
 	}

@@ -19,8 +19,8 @@ func HostMemory() uint64 {
 	return min(info.Totalram*uint64(info.Unit), cgroupLimit(cgroups, ownCgroups(), "memory", "memory.max", "memory.limit_in_bytes"))
 }
 
-// HostTasks is how many threads guests may have: three eighths of what the host lets the caller have. A guest thread is
-// a thread of the host and may occupy one of the sentry's besides; others need some too.
+// HostTasks is how many threads of the host a sandbox may take: three quarters of what the caller can have, so that
+// no guest keeps others from making any.
 func HostTasks() int {
 	most := cgroupLimit(cgroups, ownCgroups(), "pids", "pids.max", "pids.max")
 	for _, name := range []string{"pid_max", "threads-max"} {
@@ -32,7 +32,7 @@ func HostTasks() int {
 	if os.Geteuid() != 0 && unix.Getrlimit(unix.RLIMIT_NPROC, &l) == nil {
 		most = min(most, l.Cur)
 	}
-	return int(max(min(most, 1<<22)/8*3, 16))
+	return int(max(min(most, 1<<22)/4*3, 64))
 }
 
 const cgroups = "/sys/fs/cgroup"

@@ -36,7 +36,7 @@ func TestLeastLimitOfControlGroupsCounts(t *testing.T) {
 }
 
 func TestHostsLimitsAreKnown(t *testing.T) {
-	if n := HostTasks(); n < 16 {
+	if n := HostTasks(); n < 64 {
 		t.Errorf("the host lets us have %d threads", n)
 	}
 	if n := HostMemory(); n < 1<<20 {

@@ -12,7 +12,7 @@ type Config struct {
 	Mounts   []Mount // in order; the standard ones (/proc, /dev …) included
 
 	HostMemory uint64 // bytes of RAM that /proc/meminfo shows; 0: the host's
-	HostTasks  int    // threads that guests may have together, 0 for the most that the kernel can have
+	HostTasks  int    // threads of the host that the sandbox may take, 0 if they do not matter
 	HostCPUs   []int  // host CPUs that the sandbox may use, from its affinity
 
 	Strace      bool

@@ -88,7 +88,7 @@ func New(cfg *Config, d *Deps) (*Kernel, error) {
 	t.FPSize = d.Platform.FPSize()
 	t.CPUs = d.Host.CPUs
 	if n := int64(k.cfg.HostTasks); n > 0 {
-		t.MaxThreads = min(t.MaxThreads, n)
+		t.MaxHostThreads = n
 	}
 	t.AnonFS = syscalls.AnonInodes
 	syscalls.SetShmem(tmpfs.New(tmpfs.Options{Mem: d.Memory}))

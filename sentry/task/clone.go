@@ -78,7 +78,7 @@ func (t *Task) copyProcess(a *linux.CloneArgs, tids SetTID) (_ *Task, errno linu
 	if errno = t.childCreds(c, a.Flags); errno != 0 {
 		return nil, errno
 	}
-	if errno = c.countProcess(t.kernel); errno != 0 {
+	if errno = c.countProcess(t.kernel, a.Flags); errno != 0 {
 		return nil, errno
 	}
 	undo.add(c.uncount)
@@ -167,10 +167,16 @@ func (t *Task) newUserNS() (*cred.Credentials, linux.Errno) {
 }
 
 // countProcess counts the child for RLIMIT_NPROC and the sandbox's limit.
-func (c *Task) countProcess(k *Kernel) linux.Errno {
+func (c *Task) countProcess(k *Kernel, flags uint64) linux.Errno {
 	cr := c.Creds()
 	c.user.Store(k.users.join(cr.RUID))
-	if k.threads.Add(1) > k.MaxThreads {
+	// On the host a thread is one, of the stub, and one of the sentry while it runs; a process's stub has one more.
+	c.hostThreads = 2
+	if flags&linux.CLONE_THREAD == 0 {
+		c.hostThreads = 3
+	}
+	k.threads.Add(1)
+	if k.hostThreads.Add(int64(c.hostThreads)) > k.MaxHostThreads {
 		c.uncount()
 		return linux.EAGAIN
 	}
@@ -179,6 +185,7 @@ func (c *Task) countProcess(k *Kernel) linux.Errno {
 
 func (c *Task) uncount() {
 	c.kernel.threads.Add(-1)
+	c.kernel.hostThreads.Add(-int64(c.hostThreads))
 	c.kernel.users.leave(c.user.Load())
 }
 

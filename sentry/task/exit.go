@@ -199,6 +199,7 @@ func (k *Kernel) release(t *Task) {
 	}
 	k.users.leave(t.user.Load())
 	k.threads.Add(-1)
+	k.hostThreads.Add(-int64(t.hostThreads))
 }
 
 // becomeZombie tells the parent, or releases the process if it wants no zombies. Called with Kernel.tasks held.

@@ -86,8 +86,8 @@ type Kernel struct {
 	TraceExit   func(t *Task, status int32)
 	// MemTotal and MemFree are bytes of RAM for sysinfo(2).
 	MemTotal, MemFree func() uint64
-	// MaxThreads is kernel.threads-max: each guest thread costs the host a thread, and the sentry often one more.
-	MaxThreads int64
+	// MaxHostThreads bounds what the guests' threads may cost the host: clone(2) then fails with EAGAIN.
+	MaxHostThreads int64
 
 	Futexes   *futex.Table
 	UserNS    *cred.UserNS
@@ -99,6 +99,8 @@ type Kernel struct {
 	tasks   rank.RWMutex[rank.TaskSet] // guards the tree: parents, children, groups, sessions, PIDs
 	threads atomic.Int64
 	forks   atomic.Uint64
+	// hostThreads is the sum of the tasks' hostThreads.
+	hostThreads atomic.Int64
 
 	initDone chan struct{}
 	initCode int32
@@ -108,12 +110,12 @@ type Kernel struct {
 // NewKernel returns a Kernel with empty namespaces and no task.
 func NewKernel() *Kernel {
 	k := &Kernel{
-		Futexes:    futex.NewTable(),
-		StartTime:  timer.Monotonic(),
-		initDone:   make(chan struct{}),
-		MaxThreads: 32000,
-		Fault:      func(*Task, string) {},
-		CPUs:       []int{0},
+		Futexes:        futex.NewTable(),
+		StartTime:      timer.Monotonic(),
+		initDone:       make(chan struct{}),
+		MaxHostThreads: 64000,
+		Fault:          func(*Task, string) {},
+		CPUs:           []int{0},
 	}
 	k.UserNS = &cred.UserNS{Ino: ns.InitUserIno}
 	k.PIDNS = newPIDNamespace(k, nil, ns.Info{Ino: ns.InitPIDIno, UserNS: k.UserNS})

@@ -22,8 +22,9 @@ type Task struct {
 	Group *ThreadGroup
 	Regs  linux.Regs
 
-	kernel *Kernel
-	pid    atomic.Pointer[PID]
+	kernel      *Kernel
+	hostThreads int8 // what this task may cost the host
+	pid         atomic.Pointer[PID]
 
 	creds atomic.Pointer[cred.Credentials]
 	user  atomic.Pointer[userCounts] // of the real UID; counts this task as a process
