@@ -41,6 +41,12 @@ func (device) Seekable() bool { return true }
 // Seek implements vfs.FileOps: the offset stays at 0.
 func (device) Seek(*vfs.Caller, *vfs.File, int64, int64, int) (int64, linux.Errno) { return 0, 0 }
 
+// unpolled are the devices without poll(2) of their own: they are always ready, and epoll does not take them.
+type unpolled struct{ device }
+
+// NoPoll implements epoll.NoPoll.
+func (unpolled) NoPoll() {}
+
 // drain takes all of src, as a write that keeps nothing does. Linux does not look at the bytes.
 func drain(src *usermem.Seq, off int64) (int, int64, linux.Errno) {
 	n := src.Len()
@@ -48,7 +54,7 @@ func drain(src *usermem.Seq, off int64) (int, int64, linux.Errno) {
 	return n, off + int64(n), 0
 }
 
-type null struct{ device }
+type null struct{ unpolled }
 
 // Read implements vfs.FileOps.
 func (*null) Read(*vfs.Caller, *vfs.File, *usermem.Seq, int64) (int, linux.Errno) { return 0, 0 }
@@ -60,7 +66,7 @@ func (*null) Write(_ *vfs.Caller, _ *vfs.File, src *usermem.Seq, off int64) (int
 
 // zero is /dev/zero, and /dev/full.
 type zero struct {
-	device
+	unpolled
 	full bool
 }
 
