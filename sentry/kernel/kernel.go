@@ -93,6 +93,7 @@ func New(cfg *Config, d *Deps) (*Kernel, error) {
 	t.AnonFS = syscalls.AnonInodes
 	syscalls.SetShmem(tmpfs.New(tmpfs.Options{Mem: d.Memory}))
 	t.MemTotal = k.memTotal
+	mm.VM.Total.Store(k.memTotal())
 	t.MemFree = func() uint64 { return k.memTotal() - min(k.memTotal(), d.Memory.Usage()) }
 	t.Fault = func(t *task.Task, why string) {
 		fmt.Fprintf(d.Log, "hornwork: process %d (%s) was killed: %s\n", t.Group.PID(), t.Name(), why)
@@ -152,6 +153,7 @@ type programs struct{ k *Kernel }
 func (l programs) Load(a *task.LoadArgs) (task.Image, linux.Errno) {
 	p, errno := loader.Begin(a.Caller, &loader.Args{
 		File: a.File, Filename: a.Filename, Argv: a.Argv, Envv: a.Envv, StackLimit: a.StackLimit.Cur,
+		Inaccessible: a.Inaccessible,
 	})
 	if errno != 0 {
 		return task.Image{}, errno

@@ -57,7 +57,11 @@ func execProgram(t *task.Task, dirfd DirFD, name Path, argv, envv StrArray, flag
 		f.Put()
 		return errno
 	}
-	return task.Exec(t, &task.ExecArgs{File: f, Filename: filename, Argv: args, Envv: env})
+	x := &task.ExecArgs{File: f, Filename: filename, Argv: args, Envv: env}
+	if filename != str {
+		x.Inaccessible, _ = t.Files().Cloexec(int32(dirfd))
+	}
+	return task.Exec(t, x)
 }
 
 // argBudget is how many bytes of strings and pointers a new stack may begin with: bprm_stack_limits.

@@ -13,6 +13,8 @@ type ExecArgs struct {
 	File       *vfs.File // from vfs.OpenExec; Exec takes the reference
 	Filename   string    // as the call had it, or /dev/fd/N[/name] for execveat(2) of a descriptor
 	Argv, Envv []string
+	// Inaccessible says that Filename leads through a close-on-exec descriptor.
+	Inaccessible bool
 }
 
 // Exec implements execve(2). On success the registers are those of the new program, and the handler returns
@@ -28,7 +30,8 @@ func Exec(t *Task, a *ExecArgs) linux.Errno {
 	ec := execCreds{t: t}
 	img, errno := t.kernel.Loader.Load(&LoadArgs{
 		Caller: t.Caller(), AS: as, File: a.File, Filename: a.Filename, Argv: a.Argv, Envv: a.Envv,
-		StackLimit: t.Limit(linux.RLIMIT_STACK), Personality: t.Group.Personality(), Credentials: ec.compute,
+		StackLimit: t.Limit(linux.RLIMIT_STACK), Personality: t.Group.Personality(), Inaccessible: a.Inaccessible,
+		Credentials: ec.compute,
 	})
 	if errno != 0 {
 		as.Put()

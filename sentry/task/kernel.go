@@ -54,6 +54,8 @@ type LoadArgs struct {
 	StackLimit linux.Rlimit
 	// Personality is the task's (ADDR_NO_RANDOMIZE and the like).
 	Personality uint32
+	// Inaccessible says that Filename leads through a descriptor that the call closes: no script can be run by it.
+	Inaccessible bool
 	// Credentials is to be called once, with the file whose set-user-ID bits and capabilities count (not a
 	// script's), before the stack is made.
 	Credentials func(exe *vfs.File) (AuxCreds, linux.Errno)
