@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -141,7 +142,11 @@ func (s *sandbox) run(tb testing.TB) (string, int32) {
 	case <-time.After(60 * time.Second):
 		s.k.KillAll()
 		tb.Error("the program did not end")
-		<-s.k.Done()
+		select {
+		case <-s.k.Done():
+		case <-time.After(20 * time.Second):
+			tb.Fatal("nor could it be killed")
+		}
 	}
 	return <-text, s.k.ExitStatus()
 }
@@ -172,7 +177,9 @@ func TestProgramsBehaveAsOnTheHost(t *testing.T) {
 			if b, err := exec.Command(cc, "-static", "-O1", "-pthread", "-o", prog, src).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, b)
 			}
-			cmd := exec.Command(prog)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, prog)
 			cmd.Env, cmd.Dir = []string{"A=b"}, "/"
 			cmd.SysProcAttr = newSession
 			want, err := cmd.Output()

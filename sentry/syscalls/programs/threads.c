@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
 	pe("bad op", fut(&word, 77, 0, 0, 0, 0));
 	pe("bitset 0", fut(&word, 9, 0, 0, 0, 0));
 	for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, waiter, 0);
-	usleep(30000);
+	usleep(150000);
 	printf("requeue %d\n", fut(&word, 128 | 4, 1, (void *)10, &word2, 0));
 	usleep(10000);
 	printf("wake2 %d\n", fut(&word2, 128 | 1, 10, 0, 0, 0));
