@@ -26,8 +26,8 @@ type space struct {
 	threadsMu rank.Mutex[rank.Platform] // taken inside mu, also while an errand hangs; guards tids
 	tids      []int                     // threads that are traced, or may be
 
-	reaped atomic.Bool  // the leader's exit status was taken: pid means nothing any more
-	wall   atomic.Int64 // time that threads, released ones too, spent in Switch, ns
+	reaped atomic.Bool // the leader's exit status was taken: pid means nothing any more
+	wall   stopwatch   // of the time that threads, released ones too, spent in guest code
 }
 
 var _ platform.AddressSpace = (*space)(nil)

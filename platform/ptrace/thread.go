@@ -3,7 +3,6 @@ package ptrace
 import (
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"hornwork/linux"
 	"hornwork/platform"
@@ -47,7 +46,7 @@ type thread struct {
 
 	fp      []byte
 	fpState uint8
-	wall    atomic.Int64 // time spent in Switch, ns
+	wall    stopwatch    // of the thread's time in guest code
 	cpu     atomic.Int64 // the last answer of CPUTime
 }
 
@@ -86,12 +85,12 @@ func (t *thread) Switch(regs *linux.Regs, how platform.Resume) platform.Event {
 		t.running.Store(0)
 		return t.lose()
 	}
-	start := time.Now()
+	t.wall.start()
+	t.s.wall.start()
 	ev := t.run(regs)
 	t.running.Store(0)
-	d := int64(time.Since(start))
-	t.wall.Add(d)
-	t.s.wall.Add(d)
+	t.wall.stop()
+	t.s.wall.stop()
 	if ev.Kind == platform.EventGone {
 		return t.lose()
 	}
@@ -199,7 +198,7 @@ func (t *thread) Answer(nr uintptr, value int64) {}
 // CPUTime implements platform.Thread. The host tells only the time of the whole process; threads share it by
 // the time that they spent in guest code. It never goes backwards.
 func (t *thread) CPUTime() int64 {
-	mine, all := t.wall.Load(), t.s.wall.Load()
+	mine, all := t.wall.sum(), t.s.wall.sum()
 	if all == 0 {
 		return 0
 	}
