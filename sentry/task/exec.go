@@ -18,8 +18,8 @@ type ExecArgs struct {
 }
 
 // Exec implements execve(2). On success the registers are those of the new program, and the handler returns
-// ControlNoRet. An error leaves the caller as it was: the program is loaded into a fresh address space first.
-// (Linux kills a process whose new image turns out to be bad halfway; here it never is halfway.)
+// ControlNoRet. An error leaves the caller as it was: the program is loaded into a fresh address space first. But
+// where Linux has left the old image behind before it finds the new one bad, the process dies by SIGSEGV as it does there.
 func Exec(t *Task, a *ExecArgs) linux.Errno {
 	defer a.File.Put()
 	as, errno := t.kernel.NewMM()
@@ -28,13 +28,21 @@ func Exec(t *Task, a *ExecArgs) linux.Errno {
 	}
 	as.SetLimits(t.mmLimits())
 	ec := execCreds{t: t}
+	noReturn := false // on Linux
 	img, errno := t.kernel.Loader.Load(&LoadArgs{
 		Caller: t.Caller(), AS: as, File: a.File, Filename: a.Filename, Argv: a.Argv, Envv: a.Envv,
 		StackLimit: t.Limit(linux.RLIMIT_STACK), Personality: t.Group.Personality(), Inaccessible: a.Inaccessible,
-		Credentials: ec.compute,
+		Credentials: func(exe *vfs.File) (AuxCreds, linux.Errno) {
+			c, errno := ec.compute(exe)
+			noReturn = errno == 0
+			return c, errno
+		},
 	})
 	if errno != 0 {
 		as.Put()
+		if noReturn {
+			t.forceFatal(linux.SIGSEGV)
+		}
 		return errno
 	}
 	th, errno := as.Platform().NewThread()

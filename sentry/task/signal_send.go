@@ -212,6 +212,15 @@ func (t *Task) forceSignal(i *linux.Siginfo) {
 	t.recalcSignals(false)
 }
 
+// forceFatal is forceSignal for a signal that no handler may take.
+func (t *Task) forceFatal(sig int32) {
+	sh := t.Group.lockSig()
+	sh.actions[sig].Handler = signal.Default
+	sh.mu.Unlock()
+	i := signal.Kernel(sig)
+	t.forceSignal(&i)
+}
+
 // dying says whether the thread's group is on its way out, or the thread itself has to give way to an execve.
 func (t *Task) dying() bool {
 	sh := t.Group.lockSig()
