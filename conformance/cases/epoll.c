@@ -1,6 +1,7 @@
 #include "case.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 static int ep;
@@ -316,4 +317,41 @@ CASE(epoll_sockets)
 	ready("half closed", 0);
 	close(s[1]);
 	ready("closed", 0);
+}
+
+CASE(devices_that_are_always_ready)
+{
+	char *name[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+	need(ep = epoll_create1(0));
+	for (int i = 0; i < 5; i++)
+		add(name[i], open(name[i], O_RDWR), EPOLLIN | EPOLLOUT, i);
+	ready("random ones", 0);
+}
+
+CASE(mounts_can_be_watched)
+{
+	need(unshare(CLONE_NEWNS));
+	need(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	need(ep = epoll_create1(0));
+	int f = need(open("/proc/self/mountinfo", O_RDONLY)), g = need(open("/proc/self/mounts", O_RDONLY));
+	add("mountinfo", f, EPOLLPRI, 1);
+	add("status", open("/proc/self/status", O_RDONLY), EPOLLPRI, 2);
+	struct pollfd p = {g, POLLIN | POLLPRI};
+	ready("nothing yet", 0);
+	see("poll", poll(&p, 1, 0));
+	say("%x", p.revents);
+	mkdir("m", 0755);
+	need(mount("none", "m", "tmpfs", 0, NULL));
+	ready("mounted", 0);
+	ready("told once", 0);
+	see("poll", poll(&p, 1, 0));
+	say("%x", p.revents);
+	pid_t c = need(fork());
+	if (!c) {
+		msleep(200);
+		umount("m");
+		_exit(0);
+	}
+	ready("unmounted meanwhile", 5000);
+	reap("child", c);
 }

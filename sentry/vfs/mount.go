@@ -6,6 +6,7 @@ import (
 
 	"hornwork/lib/rank"
 	"hornwork/lib/ref"
+	"hornwork/lib/wait"
 	"hornwork/linux"
 	"hornwork/sentry/cred"
 )
@@ -38,8 +39,14 @@ type MountNS struct {
 
 	root *Mount // guarded by mounts.mu
 	n    int    // mounts
-	// Changed counts changes, for poll(2) on /proc/mounts.
-	Changed atomic.Uint64
+	// Changes counts changes and tells of them, for poll(2) on /proc/mounts.
+	Changes Counter
+}
+
+// Counter is a number that only grows, and whoever waits for that: with POLLERR and POLLPRI.
+type Counter struct {
+	N     atomic.Uint64
+	Queue wait.Queue
 }
 
 // mounts is the forest of all namespaces. One lock serves them all, because propagation crosses namespaces.
@@ -197,4 +204,7 @@ func (ns *MountNS) Root() Path {
 	return p.Get()
 }
 
-func (ns *MountNS) changed() { ns.Changed.Add(1) }
+func (ns *MountNS) changed() {
+	ns.Changes.N.Add(1)
+	ns.Changes.Queue.Notify(wait.Err | wait.Pri)
+}

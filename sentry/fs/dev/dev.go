@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"sync"
 
+	"hornwork/lib/wait"
 	"hornwork/linux"
 	"hornwork/sentry/usermem"
 	"hornwork/sentry/vfs"
@@ -24,7 +25,7 @@ const (
 // Register makes the devices known to vfs.
 func Register() {
 	for minor, ops := range map[uint32]vfs.FileOps{
-		Null: &null{}, Zero: &zero{}, Full: &zero{full: true}, Random: &random{}, URandom: &random{},
+		Null: &null{}, Zero: &zero{}, Full: &zero{full: true}, Random: &random{}, URandom: &urandom{},
 	} {
 		vfs.RegisterDevice(linux.S_IFCHR, Major, minor, func(*vfs.Caller, vfs.Path, uint32) (vfs.FileOps, linux.Errno) {
 			return ops, 0
@@ -109,8 +110,20 @@ func fill(dst *usermem.Seq, buf []byte, next func([]byte)) (int, linux.Errno) {
 	return done, 0
 }
 
-// random is /dev/random and /dev/urandom; the pool is always ready.
+// random is /dev/random; the pool is always ready.
 type random struct{ device }
+
+// urandom is /dev/urandom, the same without poll(2).
+type urandom struct{ random }
+
+// NoPoll implements epoll.NoPoll.
+func (*urandom) NoPoll() {}
+
+// Readiness implements wait.Waitable.
+func (*urandom) Readiness(mask wait.Events) wait.Events { return mask & (wait.Readable | wait.Writable) }
+
+// Readiness implements wait.Waitable: random_poll waits for room in the pool only as long as that is not ready.
+func (*random) Readiness(mask wait.Events) wait.Events { return mask & wait.Readable }
 
 var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
 

@@ -2,6 +2,7 @@ package kernfs
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"hornwork/lib/wait"
 	"hornwork/linux"
@@ -18,6 +19,8 @@ type File struct {
 	Show func(c *vfs.Caller) ([]byte, linux.Errno)
 	// Store takes what one write(2) wrote. Nil: the file cannot be written.
 	Store func(c *vfs.Caller, data []byte) linux.Errno
+	// Changes finds what counts the changes of the text, for poll(2). Nil: nobody can watch the file.
+	Changes func() *vfs.Counter
 }
 
 type fileInode struct {
@@ -39,8 +42,37 @@ func (fs *FS) Text(s string) *vfs.Inode {
 }
 
 func (i *fileInode) Open(*vfs.Caller, *vfs.Inode, vfs.Path, uint32) (vfs.FileOps, linux.Errno) {
+	if i.f.Changes != nil {
+		if n := i.f.Changes(); n != nil {
+			w := &watchedFile{openFile: openFile{f: &i.f}, n: n}
+			w.seen.Store(n.N.Load())
+			return w, 0
+		}
+	}
 	return &openFile{f: &i.f}, 0
 }
+
+// watchedFile is an open file whose changes can be polled for, even with epoll.
+type watchedFile struct {
+	openFile
+	n    *vfs.Counter
+	seen atomic.Uint64
+}
+
+// CanPoll tells epoll.
+func (w *watchedFile) CanPoll() bool { return true }
+
+// Readiness has POLLERR and POLLPRI once after each change, as Linux's mounts_poll.
+func (w *watchedFile) Readiness(mask wait.Events) wait.Events {
+	ev := mask & wait.Readable
+	if n := w.n.N.Load(); w.seen.Swap(n) != n {
+		ev |= wait.Err | mask&wait.Pri
+	}
+	return ev
+}
+
+func (w *watchedFile) EventRegister(e *wait.Entry)   { w.n.Queue.Add(e) }
+func (w *watchedFile) EventUnregister(e *wait.Entry) { w.n.Queue.Remove(e) }
 
 // openFile keeps the text that a reader has begun.
 type openFile struct {

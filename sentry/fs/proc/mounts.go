@@ -31,6 +31,14 @@ func (d *taskDir) eachMount(c *vfs.Caller, f func(m *vfs.MountInfo)) linux.Errno
 	return 0
 }
 
+// mountChanges counts the changes of the task's mount namespace.
+func (d *taskDir) mountChanges() *vfs.Counter {
+	if n := d.t.NS(); n != nil {
+		return &n.Mount.Changes
+	}
+	return nil
+}
+
 // superOptions are the options of the file system as a whole.
 func superOptions(m *vfs.MountInfo) string {
 	s := vfs.FlagOptions(m.SBFlags & linux.MS_RDONLY)

@@ -35,6 +35,9 @@ func init() {
 	text := func(name string, perm uint32, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) entry {
 		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode { return d.text(perm, f) }}
 	}
+	watched := func(name string, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) entry {
+		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode { return d.owned(d.p.File(0o444, d.textFile(f, d.mountChanges))) }}
+	}
 	link := func(name string, f func(d *taskDir) *vfs.Inode) entry { return entry{name, linux.DT_LNK, 0, f} }
 	dir := func(name string, only byte, f func(d *taskDir) *vfs.Inode) entry {
 		return entry{name, linux.DT_DIR, only, f}
@@ -62,8 +65,8 @@ func init() {
 		link("cwd", (*taskDir).cwd),
 		link("root", (*taskDir).rootLink),
 		link("exe", (*taskDir).exe),
-		text("mounts", 0o444, (*taskDir).mounts),
-		text("mountinfo", 0o444, (*taskDir).mountinfo),
+		watched("mounts", (*taskDir).mounts),
+		watched("mountinfo", (*taskDir).mountinfo),
 		text("smaps", 0o444, (*taskDir).smaps),
 		text("smaps_rollup", 0o444, (*taskDir).smapsRollup),
 		text("wchan", 0o444, func(_ *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno { b.WriteByte('0'); return 0 }),
@@ -110,14 +113,18 @@ func (d *taskDir) owned(i *vfs.Inode) *vfs.Inode {
 
 // text makes a file of the task; it says ESRCH once the task has gone.
 func (d *taskDir) text(perm uint32, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) *vfs.Inode {
-	return d.owned(d.p.File(perm, kernfs.File{Show: func(c *vfs.Caller) ([]byte, linux.Errno) {
+	return d.owned(d.p.File(perm, d.textFile(f, nil)))
+}
+
+func (d *taskDir) textFile(f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno, changes func() *vfs.Counter) kernfs.File {
+	return kernfs.File{Changes: changes, Show: func(c *vfs.Caller) ([]byte, linux.Errno) {
 		if !d.alive() {
 			return nil, linux.ESRCH
 		}
 		var b bytes.Buffer
 		errno := f(d, c, &b)
 		return b.Bytes(), errno
-	}}))
+	}}
 }
 
 // alive says whether the directory's task is still the one with its number.
