@@ -677,3 +677,49 @@ CASE(dev_zero_mapping)
 	say("%d %d", p[0], s[0]);
 	see("null", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, open("/dev/null", O_RDONLY), 0));
 }
+
+CASE(seals_and_mappings)
+{
+	int fd = need(memfd_create("m", MFD_ALLOW_SEALING));
+	ftruncate(fd, 8192);
+	char *priv = need(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+	*priv = 'p';
+	char *ro = need(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+	see("a mapping that could become writable", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	munmap(ro, 4096);
+	see("a private one", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	*priv = 'q';
+	ok("map shared", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	ok("map private", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+	int g = need(memfd_create("f", MFD_ALLOW_SEALING));
+	ftruncate(g, 4096);
+	char *rw = need(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, g, 0));
+	see("future writes", fcntl(g, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	*rw = 'x';
+	ro = need(mmap(NULL, 4096, PROT_READ, MAP_SHARED, g, 0));
+	say("%c", *ro);
+	see("mprotect", mprotect(ro, 4096, PROT_READ | PROT_WRITE));
+	see("punch", madvise(rw, 4096, MADV_REMOVE));
+	say("%c", *ro);
+}
+
+CASE(madvise_remove_of_shared_memory)
+{
+	char *p = need(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	p[0] = 'a';
+	p[4096] = 'b';
+	pid_t c = need(fork());
+	if (!c) {
+		say("child sees %c%c", p[0], p[4096]);
+		see("remove", madvise(p, 4096, MADV_REMOVE));
+		_exit(0);
+	}
+	reap("child", c);
+	say("parent sees %d %c", p[0], p[4096]);
+	p[0] = 'c';
+	if (!(c = need(fork()))) {
+		say("another child sees %c", p[0]);
+		_exit(0);
+	}
+	reap("child", c);
+}
