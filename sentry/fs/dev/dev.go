@@ -120,7 +120,9 @@ type urandom struct{ random }
 func (*urandom) NoPoll() {}
 
 // Readiness implements wait.Waitable.
-func (*urandom) Readiness(mask wait.Events) wait.Events { return mask & (wait.Readable | wait.Writable) }
+func (*urandom) Readiness(mask wait.Events) wait.Events {
+	return mask & (wait.Readable | wait.Writable)
+}
 
 // Readiness implements wait.Waitable: random_poll waits for room in the pool only as long as that is not ready.
 func (*random) Readiness(mask wait.Events) wait.Events { return mask & wait.Readable }
