@@ -179,6 +179,11 @@ func (c *copier) check(count *uint64) linux.Errno {
 	if c.src.Inode().SB != c.dst.Inode().SB {
 		return linux.EXDEV
 	}
+	for _, pos := range [2]int64{c.srcPos, c.dstPos} {
+		if uint64(pos)+*count < uint64(pos) {
+			return linux.EOVERFLOW // Linux adds them unsigned, before it looks for negative ones
+		}
+	}
 	if c.srcPos < 0 || c.dstPos < 0 {
 		return linux.EINVAL
 	}
@@ -259,7 +264,7 @@ func Splice(t *task.Task, in FD, inOff mm.User[int64], out FD, outOff mm.User[in
 		nonblock = nonblock || (src.Flags()|dst.Flags())&linux.O_NONBLOCK != 0
 		return s.run(nonblock, func() (int, linux.Errno) { return pipe.Splice(from, to, n) })
 	case fromPipe:
-		if outOff != 0 && !dst.Seekable() || dst.Flags()&linux.O_APPEND != 0 || s.dstPos < streamOffset {
+		if outOff != 0 && (!dst.Seekable() || s.dstPos < 0) || dst.Flags()&linux.O_APPEND != 0 {
 			return 0, linux.EINVAL
 		}
 		got, errno := s.run(nonblock, func() (int, linux.Errno) { return from.Drain(n, s.sink) })
@@ -270,7 +275,7 @@ func Splice(t *task.Task, in FD, inOff mm.User[int64], out FD, outOff mm.User[in
 		}
 		return got, errno
 	case toPipe:
-		if inOff != 0 && !src.Seekable() || s.srcPos < streamOffset {
+		if inOff != 0 && (!src.Seekable() || s.srcPos < 0) || src.Inode().Type() == linux.S_IFDIR {
 			return 0, linux.EINVAL
 		}
 		got, errno := s.run(nonblock, func() (int, linux.Errno) { return to.Fill(n, s.source) })
