@@ -58,32 +58,37 @@ func waitForPID(t *task.Task, o *task.WaitOpts, pid int32) {
 
 // Waitid implements waitid(2).
 func Waitid(t *task.Task, which int32, id PID, infop mm.User[linux.Siginfo], flags WaitFlags, ru mm.User[linux.Rusage]) (uintptr, linux.Errno) {
-	const kinds = linux.WEXITED | linux.WSTOPPED | linux.WCONTINUED
-	if flags&^(linux.WNOHANG|linux.WNOWAIT|kinds|waitBits) != 0 || flags&kinds == 0 {
-		return 0, linux.EINVAL
-	}
-	o := task.WaitOpts{Options: uint32(flags)}
-	if errno := waitTarget(t, &o, which, id); errno != 0 {
-		return 0, errno
-	}
-	r, errno := task.Wait(t, &o)
-	if errno != 0 {
-		return 0, errno
-	}
-	if ru != 0 && r.PID != 0 {
+	r, errno := waitid(t, which, id, flags)
+	reaped := errno == 0 && r.PID != 0
+	if ru != 0 && reaped {
 		if errno := ru.Store(t, r.Rusage); errno != 0 {
 			return 0, errno
 		}
 	}
 	if infop == 0 {
-		return 0, 0
+		return 0, errno
 	}
 	var info linux.Siginfo
-	if r.PID != 0 {
+	if reaped {
 		info = r.Info()
 	}
-	// Linux writes the fields one by one and leaves the rest of the structure alone.
-	return none(mm.User[[40]byte](infop).Store(t, waitInfoBytes(&info)))
+	// Linux writes the fields one by one and leaves the rest of the structure alone; it clears them after an error too.
+	if e := mm.User[[40]byte](infop).Store(t, waitInfoBytes(&info)); e != 0 {
+		return 0, e
+	}
+	return 0, errno
+}
+
+func waitid(t *task.Task, which int32, id PID, flags WaitFlags) (r task.WaitResult, errno linux.Errno) {
+	const kinds = linux.WEXITED | linux.WSTOPPED | linux.WCONTINUED
+	if flags&^(linux.WNOHANG|linux.WNOWAIT|kinds|waitBits) != 0 || flags&kinds == 0 {
+		return r, linux.EINVAL
+	}
+	o := task.WaitOpts{Options: uint32(flags)}
+	if errno := waitTarget(t, &o, which, id); errno != 0 {
+		return r, errno
+	}
+	return task.Wait(t, &o)
 }
 
 func waitInfoBytes(i *linux.Siginfo) (b [40]byte) {
