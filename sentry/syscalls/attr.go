@@ -90,11 +90,6 @@ func Utimensat(t *task.Task, dirfd DirFD, name Path, times mm.User[[2]linux.Time
 }
 
 func utimes(t *task.Task, dirfd DirFD, name Path, ts [2]linux.Timespec, flags AtFlags) (uintptr, linux.Errno) {
-	for _, v := range ts {
-		if v.Nsec != linux.UTIME_NOW && v.Nsec != linux.UTIME_OMIT && (v.Nsec < 0 || v.Nsec >= 1e9) {
-			return 0, linux.EINVAL
-		}
-	}
 	if name == 0 && dirfd != linux.AT_FDCWD {
 		if flags != 0 {
 			return 0, linux.EINVAL
@@ -104,7 +99,7 @@ func utimes(t *task.Task, dirfd DirFD, name Path, ts [2]linux.Timespec, flags At
 			return 0, errno
 		}
 		defer f.Put()
-		return none(vfs.Utimes(t.Caller(), f.Path, ts))
+		return none(setTimes(t, f.Path, ts))
 	}
 	if flags&^(linux.AT_SYMLINK_NOFOLLOW|linux.AT_EMPTY_PATH) != 0 {
 		return 0, linux.EINVAL
@@ -114,7 +109,17 @@ func utimes(t *task.Task, dirfd DirFD, name Path, ts [2]linux.Timespec, flags At
 		return 0, errno
 	}
 	defer p.Put()
-	return none(vfs.Utimes(t.Caller(), p, ts))
+	return none(setTimes(t, p, ts))
+}
+
+// setTimes is vfs_utimes: it looks at the times when the file is found.
+func setTimes(t *task.Task, p vfs.Path, ts [2]linux.Timespec) linux.Errno {
+	for _, v := range ts {
+		if v.Nsec != linux.UTIME_NOW && v.Nsec != linux.UTIME_OMIT && (v.Nsec < 0 || v.Nsec >= 1e9) {
+			return linux.EINVAL
+		}
+	}
+	return vfs.Utimes(t.Caller(), p, ts)
 }
 
 // Futimesat implements futimesat(2).

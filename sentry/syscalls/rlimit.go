@@ -25,9 +25,6 @@ func Setrlimit(t *task.Task, res uint32, new mm.User[linux.Rlimit]) (uintptr, li
 
 // Prlimit64 implements prlimit64(2).
 func Prlimit64(t *task.Task, pid PID, res uint32, new, old mm.User[linux.Rlimit]) (uintptr, linux.Errno) {
-	if res >= linux.RLIM_NLIMITS {
-		return 0, linux.EINVAL
-	}
 	var l linux.Rlimit
 	if new != 0 {
 		var errno linux.Errno
@@ -41,6 +38,9 @@ func Prlimit64(t *task.Task, pid PID, res uint32, new, old mm.User[linux.Rlimit]
 	}
 	if o != t && !mayLimit(t, o) {
 		return 0, linux.EPERM
+	}
+	if res >= linux.RLIM_NLIMITS {
+		return 0, linux.EINVAL
 	}
 	was := o.Limit(int(res))
 	if new != 0 {

@@ -146,10 +146,11 @@ func RestartSyscall(t *task.Task) (uintptr, linux.Errno) { return t.Restart() }
 
 // Kill implements kill(2).
 func Kill(t *task.Task, pid PID, sig Signo) (uintptr, linux.Errno) {
-	if sig < 0 || sig > linux.NSIG {
-		return 0, linux.EINVAL
-	}
+	// The signal is looked at after its target is found.
 	send := func(g *task.ThreadGroup) linux.Errno {
+		if sig < 0 || sig > linux.NSIG {
+			return linux.EINVAL
+		}
 		i := t.InfoFor(g, int32(sig), linux.SI_USER)
 		return t.Kill(g, &i)
 	}
