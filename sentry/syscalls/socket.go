@@ -111,14 +111,18 @@ func Bind(t *task.Task, fd FD, addr SockAddr, n int32) (uintptr, linux.Errno) {
 
 // Connect implements connect(2).
 func Connect(t *task.Task, fd FD, addr SockAddr, n int32) (uintptr, linux.Errno) {
-	s, f, errno := socket(t, fd)
+	f, errno := file(t, fd)
 	if errno != 0 {
 		return 0, errno
 	}
 	defer f.Put()
-	b, errno := loadAddr(t, addr, n)
+	b, errno := loadAddr(t, addr, n) // before the file is known to be a socket
 	if errno != 0 {
 		return 0, errno
+	}
+	s, ok := sock.FromFile(f)
+	if !ok {
+		return 0, linux.ENOTSOCK
 	}
 	return none(s.Connect(t.Caller(), f, b))
 }
