@@ -5,6 +5,9 @@ import "hornwork/linux"
 // OverflowID is what an ID without a number in a namespace looks like there.
 const OverflowID = 65534
 
+// noID is -1, which stands for no ID in every namespace.
+const noID = 1<<32 - 1
+
 // Mapped says whether the maps have been written; before, no ID is valid inside.
 func (n *UserNS) Mapped() bool { return n.Parent == nil || len(n.uidMap.get()) > 0 }
 
@@ -15,7 +18,7 @@ func (n *UserNS) KUID(uid uint32) (kuid uint32, ok bool) {
 			return 0, false
 		}
 	}
-	return uid, true
+	return uid, uid != noID
 }
 
 // KGID is KUID for groups.
@@ -25,7 +28,7 @@ func (n *UserNS) KGID(gid uint32) (kgid uint32, ok bool) {
 			return 0, false
 		}
 	}
-	return gid, true
+	return gid, gid != noID
 }
 
 // UID turns a user number of the root namespace into n's. ok is false if it has none. A nil n is the root namespace.
