@@ -305,7 +305,7 @@ CASE(mountinfo_shows_mounts)
 		if (strstr(line, "with\\040space")) {
 			char *s = strstr(line, " - "), *w = strstr(line, "with");
 			if (s)
-				say("%.*s ... %.32s", (int)(s - w), w, s + 3);
+				say("%.*s ... %.31s", (int)(s - w), w, s + 3);
 		}
 	f = fopen("/proc/self/mounts", "r");
 	while (fgets(line, sizeof line, f))

@@ -6,7 +6,6 @@
 static void put(const char *n, const char *t)
 {
 	int fd = open(n, O_WRONLY);
-	errno = 0;
 	long r = fd < 0 ? -1 : write(fd, t, strlen(t));
 	int e = errno;
 	say("%s <- %.*s: %s", strrchr(n, '/') + 1, (int)strcspn(t, "\n"), t, r < 0 ? errno_name(e) : "ok");
