@@ -103,6 +103,7 @@ func readSeq(t *task.Task, f *vfs.File, x *transfer, off int64, nowait bool) (ui
 	if errno == linux.EAGAIN && n == 0 {
 		n, errno = readWait(t, f, x, off, nowait)
 	}
+	t.CountRead(n)
 	if n > 0 {
 		return uintptr(n), 0
 	}

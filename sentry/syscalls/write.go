@@ -117,6 +117,7 @@ func writeSeq(t *task.Task, f *vfs.File, x *transfer, off int64, nowait bool) (u
 	if errno == linux.EPIPE {
 		raise(t, linux.SIGPIPE) // also after a part was written
 	}
+	t.CountWrite(n)
 	if n > 0 {
 		return uintptr(n), 0
 	}

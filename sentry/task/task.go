@@ -80,19 +80,22 @@ type parkState struct {
 
 // taskMisc is the smaller state of a thread.
 type taskMisc struct {
-	name         atomic.Pointer[string]
-	clearTID     uint64 // set_tid_address
-	robustList   uint64 // set_robust_list
-	slackNS      int64  // PR_SET_TIMERSLACK
-	pdeathSig    atomic.Int32
-	ioprio       int32
-	vmInfo       struct{ minflt, majflt atomic.Int64 }
-	staleAnswers atomic.Bool // see answer.go
-	counted      atomic.Bool // in Group.times.dead already
-	volCtx       atomic.Int64
-	invCtx       atomic.Int64
-	pi           futex.Owner
-	undo         *semUndo // SEM_UNDO; see semundo.go
+	io         ioCounters
+	name       atomic.Pointer[string]
+	clearTID   uint64 // set_tid_address
+	robustList uint64 // set_robust_list
+	slackNS    int64  // PR_SET_TIMERSLACK
+
+	defaultSlackNS int64 // the parent's when it made the task
+	pdeathSig      atomic.Int32
+	ioprio         int32
+	vmInfo         struct{ minflt, majflt atomic.Int64 }
+	staleAnswers   atomic.Bool // see answer.go
+	counted        atomic.Bool // in Group.times.dead already
+	volCtx         atomic.Int64
+	invCtx         atomic.Int64
+	pi             futex.Owner
+	undo           *semUndo // SEM_UNDO; see semundo.go
 }
 
 // TID is the thread's number in its own PID namespace.
@@ -169,8 +172,13 @@ func (t *Task) SetPDeathSig(sig int32) { t.misc.pdeathSig.Store(sig) }
 // TimerSlack is PR_GET_TIMERSLACK, in nanoseconds.
 func (t *Task) TimerSlack() int64 { return t.misc.slackNS }
 
-// SetTimerSlack changes it; sleeps are not in fact made longer by it.
-func (t *Task) SetTimerSlack(ns int64) { t.misc.slackNS = ns }
+// SetTimerSlack changes it, with 0 to what it was at first; sleeps are not in fact made longer by it.
+func (t *Task) SetTimerSlack(ns int64) {
+	if ns == 0 {
+		ns = t.misc.defaultSlackNS
+	}
+	t.misc.slackNS = ns
+}
 
 // IOPrio is ioprio_get(2)'s value.
 func (t *Task) IOPrio() int32 { return atomic.LoadInt32(&t.misc.ioprio) }

@@ -22,7 +22,16 @@ type Volatile interface {
 type dirInode struct {
 	common
 	vfs.NoLink
-	d Dir
+	d  Dir
+	fs *FS
+}
+
+// refuse is the error of making a name: errno, unless the file system has one of its own.
+func (i *dirInode) refuse(errno linux.Errno) linux.Errno {
+	if i.fs.NoNames != 0 {
+		return i.fs.NoNames
+	}
+	return errno
 }
 
 type volatileInode struct {
@@ -32,9 +41,9 @@ type volatileInode struct {
 
 // Directory makes a directory with permission bits perm.
 func (fs *FS) Directory(perm uint32, d Dir) *vfs.Inode {
-	var ops vfs.InodeOps = &dirInode{d: d}
+	var ops vfs.InodeOps = &dirInode{d: d, fs: fs}
 	if v, ok := d.(Volatile); ok {
-		ops = &volatileInode{dirInode: dirInode{d: d}, v: v}
+		ops = &volatileInode{dirInode: dirInode{d: d, fs: fs}, v: v}
 	}
 	i := fs.inode(linux.S_IFDIR|perm, ops)
 	i.Attr().Nlink.Store(2)
@@ -57,13 +66,13 @@ func (i *dirInode) Lookup(c *vfs.Caller, _ *vfs.Inode, name string) (*vfs.Inode,
 
 // A made-up directory takes no new names; Linux's proc and sysfs answer with these numbers.
 func (i *dirInode) Make(*vfs.Caller, *vfs.Inode, string, *vfs.MakeOptions) (*vfs.Inode, linux.Errno) {
-	return nil, linux.EACCES
+	return nil, i.refuse(linux.EACCES)
 }
 func (i *dirInode) MakeTemp(*vfs.Caller, *vfs.Inode, *vfs.MakeOptions) (*vfs.Inode, linux.Errno) {
 	return nil, linux.EOPNOTSUPP
 }
 func (i *dirInode) Link(*vfs.Caller, *vfs.Inode, string, *vfs.Inode) linux.Errno {
-	return linux.EPERM
+	return i.refuse(linux.EPERM)
 }
 func (i *dirInode) Unlink(*vfs.Caller, *vfs.Inode, string, *vfs.Inode) linux.Errno {
 	return linux.EPERM
@@ -72,7 +81,7 @@ func (i *dirInode) Rmdir(*vfs.Caller, *vfs.Inode, string, *vfs.Inode) linux.Errn
 	return linux.EPERM
 }
 func (i *dirInode) Rename(*vfs.Caller, *vfs.Inode, string, *vfs.Inode, *vfs.Inode, string, *vfs.Inode, uint32) linux.Errno {
-	return linux.EPERM
+	return i.refuse(linux.EPERM)
 }
 
 func (i *dirInode) Open(*vfs.Caller, *vfs.Inode, vfs.Path, uint32) (vfs.FileOps, linux.Errno) {

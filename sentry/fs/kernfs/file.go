@@ -21,6 +21,8 @@ type File struct {
 	Store func(c *vfs.Caller, data []byte) linux.Errno
 	// Changes finds what counts the changes of the text, for poll(2). Nil: nobody can watch the file.
 	Changes func() *vfs.Counter
+	// MayOpen refuses an open that the mode lets through; nil refuses none.
+	MayOpen func(c *vfs.Caller) linux.Errno
 }
 
 type fileInode struct {
@@ -41,7 +43,12 @@ func (fs *FS) Text(s string) *vfs.Inode {
 	return fs.File(0o444, File{Show: func(*vfs.Caller) ([]byte, linux.Errno) { return b, 0 }})
 }
 
-func (i *fileInode) Open(*vfs.Caller, *vfs.Inode, vfs.Path, uint32) (vfs.FileOps, linux.Errno) {
+func (i *fileInode) Open(c *vfs.Caller, _ *vfs.Inode, _ vfs.Path, _ uint32) (vfs.FileOps, linux.Errno) {
+	if i.f.MayOpen != nil {
+		if errno := i.f.MayOpen(c); errno != 0 {
+			return nil, errno
+		}
+	}
 	if i.f.Changes != nil {
 		if n := i.f.Changes(); n != nil {
 			w := &watchedFile{openFile: openFile{f: &i.f}, n: n}

@@ -31,6 +31,8 @@ func attr(mode uint32, now int64) *vfs.Attr {
 type FS struct {
 	SB  *vfs.Superblock
 	Now func() int64 // nanoseconds since the epoch
+	// NoNames is what making a new name fails with: EACCES if 0. (In proc the look-up itself fails: ENOENT.)
+	NoNames linux.Errno
 }
 
 func (fs *FS) inode(mode uint32, ops vfs.InodeOps) *vfs.Inode {

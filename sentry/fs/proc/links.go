@@ -50,7 +50,7 @@ func (d *taskDir) rootLink() *vfs.Inode {
 
 func (d *taskDir) paths() (root, cwd vfs.Path, errno linux.Errno) {
 	fs := d.t.FS()
-	if fs == nil {
+	if fs == nil || d.t.MM() == nil { // a thread that has ended has let go of them
 		return root, cwd, linux.ENOENT
 	}
 	root, cwd, _ = fs.Paths()
@@ -120,14 +120,16 @@ func (f *fdDir) Lookup(c *vfs.Caller, name string) (*vfs.Inode, linux.Errno) {
 	if file.Writable() {
 		mode |= 0o200
 	}
-	return f.d.owned(f.d.pathLink(mode, func() (vfs.Path, linux.Errno) {
+	i := f.d.owned(f.d.pathLink(mode, func() (vfs.Path, linux.Errno) {
 		file := f.file(fd)
 		if file == nil {
 			return vfs.Path{}, linux.ENOENT
 		}
 		defer file.Put()
 		return file.Path.Get(), 0
-	})), 0
+	}))
+	i.Attr().Size.Store(64) // as Linux has it, whatever the text
+	return i, 0
 }
 
 func (f *fdDir) List(c *vfs.Caller, pos int64, emit func(vfs.DirEntry) bool) linux.Errno {

@@ -42,7 +42,7 @@ type fileSystem struct {
 // New makes the proc of a PID namespace.
 func New(dev uint64, sys *System, ns *task.PIDNamespace) *vfs.Superblock {
 	sb := &vfs.Superblock{Type: "proc", Dev: dev, Magic: linux.PROC_SUPER_MAGIC, Source: "proc", Revalidate: true, NoExecDev: true, NoAtime: true}
-	p := &fileSystem{FS: kernfs.FS{SB: sb, Now: sys.Now}, System: sys, ns: ns}
+	p := &fileSystem{FS: kernfs.FS{SB: sb, Now: sys.Now, NoNames: linux.ENOENT}, System: sys, ns: ns}
 	p.root = p.globals()
 	sb.Root = p.Directory(0o555, (*rootDir)(p))
 	return sb

@@ -219,3 +219,18 @@ func (d *taskDir) limits(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 
 // state is a thread's state letter.
 func state(t *task.Task) byte { return t.State() }
+
+// io is what the thread, or all of the process's, has read and written by system calls. Bytes that reached a device are
+// the host's business.
+func (d *taskDir) io(c *vfs.Caller, b *bytes.Buffer) linux.Errno {
+	if errno := d.mayInspect(c); errno != 0 {
+		return errno
+	}
+	x := d.t.IO()
+	if d.process {
+		x = d.g.IO()
+	}
+	fmt.Fprintf(b, "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
+		x.ReadBytes, x.WrittenBytes, x.Reads, x.Writes)
+	return 0
+}

@@ -38,6 +38,13 @@ func init() {
 	watched := func(name string, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) entry {
 		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode { return d.owned(d.p.File(0o444, d.textFile(f, d.mountChanges))) }}
 	}
+	guarded := func(name string, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) entry {
+		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode {
+			file := d.textFile(f, nil)
+			file.MayOpen = d.mayInspect
+			return d.owned(d.p.File(0o444, file))
+		}}
+	}
 	link := func(name string, f func(d *taskDir) *vfs.Inode) entry { return entry{name, linux.DT_LNK, 0, f} }
 	dir := func(name string, only byte, f func(d *taskDir) *vfs.Inode) entry {
 		return entry{name, linux.DT_DIR, only, f}
@@ -60,15 +67,15 @@ func init() {
 		text("cmdline", 0o444, (*taskDir).cmdline),
 		text("stat", 0o444, (*taskDir).stat),
 		text("statm", 0o444, (*taskDir).statm),
-		text("maps", 0o444, (*taskDir).maps),
+		guarded("maps", (*taskDir).maps),
 		{"mem", linux.DT_REG, 0, (*taskDir).mem},
 		link("cwd", (*taskDir).cwd),
 		link("root", (*taskDir).rootLink),
 		link("exe", (*taskDir).exe),
 		watched("mounts", (*taskDir).mounts),
 		watched("mountinfo", (*taskDir).mountinfo),
-		text("smaps", 0o444, (*taskDir).smaps),
-		text("smaps_rollup", 0o444, (*taskDir).smapsRollup),
+		guarded("smaps", (*taskDir).smaps),
+		guarded("smaps_rollup", (*taskDir).smapsRollup),
 		text("wchan", 0o444, func(_ *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno { b.WriteByte('0'); return 0 }),
 		text("schedstat", 0o444, func(d *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 			fmt.Fprintf(b, "%d 0 0\n", d.t.CPUTime())
@@ -78,6 +85,7 @@ func init() {
 			b.WriteString("0::/\n")
 			return 0
 		}),
+		text("io", 0o400, (*taskDir).io),
 		text("oom_score", 0o444, func(_ *taskDir, _ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 			b.WriteString("0\n")
 			return 0
