@@ -230,16 +230,15 @@ CASE(pi_lock_and_unlock)
 	reap("child", p);
 	p = need(fork());
 	if (!p) {
-		see("child got it", futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
-		say("it is the child's: %d", (word[0] & FUTEX_TID_MASK) == getpid());
-		see("child unlocks", futex(word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
-		_exit(0);
+		if (futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) || (word[0] & FUTEX_TID_MASK) != getpid())
+			_exit(1);
+		_exit(futex(word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) ? 2 : 0);
 	}
 	while (!(*(volatile unsigned *)word & FUTEX_WAITERS))
 		msleep(1);
 	say("waiters, mine: %d", word[0] == (FUTEX_WAITERS | self));
 	see("unlock", futex(word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
-	reap("child", p);
+	reap("child got and released it", p);
 	word[0] = 999999;
 	see("owner does not exist", futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 	see("bad address", futex((unsigned *)16, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
