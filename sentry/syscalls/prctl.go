@@ -22,40 +22,43 @@ type prctlFunc func(t *task.Task, a prctlArgs) (uintptr, linux.Errno)
 
 // prctlOps are the options of prctl(2).
 var prctlOps = map[PrctlOp]prctlFunc{
-	linux.PR_SET_PDEATHSIG:       prSetPdeathsig,
-	linux.PR_GET_PDEATHSIG:       prGetPdeathsig,
-	linux.PR_GET_DUMPABLE:        prGetDumpable,
-	linux.PR_SET_DUMPABLE:        prSetDumpable,
-	linux.PR_GET_KEEPCAPS:        prGetKeepcaps,
-	linux.PR_SET_KEEPCAPS:        prSetKeepcaps,
-	linux.PR_GET_TIMING:          func(*task.Task, prctlArgs) (uintptr, linux.Errno) { return linux.PR_TIMING_STATISTICAL, 0 },
-	linux.PR_SET_TIMING:          prSetTiming,
-	linux.PR_SET_NAME:            prSetName,
-	linux.PR_GET_NAME:            prGetName,
-	linux.PR_GET_SECCOMP:         func(*task.Task, prctlArgs) (uintptr, linux.Errno) { return 0, 0 },
-	linux.PR_CAPBSET_READ:        prCapbsetRead,
-	linux.PR_CAPBSET_DROP:        prCapbsetDrop,
-	linux.PR_GET_TSC:             prGetTSC,
-	linux.PR_SET_TSC:             prSetTSC,
-	linux.PR_GET_SECUREBITS:      prGetSecurebits,
-	linux.PR_SET_SECUREBITS:      prSetSecurebits,
-	linux.PR_SET_TIMERSLACK:      prSetTimerslack,
-	linux.PR_GET_TIMERSLACK:      prGetTimerslack,
-	linux.PR_SET_CHILD_SUBREAPER: prSetSubreaper,
-	linux.PR_GET_CHILD_SUBREAPER: prGetSubreaper,
-	linux.PR_SET_NO_NEW_PRIVS:    prSetNoNewPrivs,
-	linux.PR_GET_NO_NEW_PRIVS:    prGetNoNewPrivs,
-	linux.PR_GET_TID_ADDRESS:     prGetTIDAddress,
-	linux.PR_SET_THP_DISABLE:     prSetTHPDisable,
-	linux.PR_GET_THP_DISABLE:     prGetTHPDisable,
-	linux.PR_CAP_AMBIENT:         prCapAmbient,
-	linux.PR_SET_IO_FLUSHER:      prSetIOFlusher,
-	linux.PR_GET_IO_FLUSHER:      prGetIOFlusher,
-	linux.PR_SET_MM:              prSetMM,
-	linux.PR_SET_VMA:             prSetVMA,
-	linux.PR_MCE_KILL:            prMCEKill,
-	linux.PR_MCE_KILL_GET:        prMCEKillGet,
-	linux.PR_SET_PTRACER:         prSetPtracer,
+	linux.PR_SET_PDEATHSIG: prSetPdeathsig,
+	linux.PR_GET_PDEATHSIG: prGetPdeathsig,
+	linux.PR_GET_DUMPABLE:  prGetDumpable,
+	linux.PR_SET_DUMPABLE:  prSetDumpable,
+	linux.PR_GET_KEEPCAPS:  prGetKeepcaps,
+	linux.PR_SET_KEEPCAPS:  prSetKeepcaps,
+	linux.PR_GET_TIMING:    func(*task.Task, prctlArgs) (uintptr, linux.Errno) { return linux.PR_TIMING_STATISTICAL, 0 },
+	linux.PR_SET_TIMING:    prSetTiming,
+	linux.PR_SET_NAME:      prSetName,
+	linux.PR_GET_NAME:      prGetName,
+	linux.PR_GET_SECCOMP:   func(*task.Task, prctlArgs) (uintptr, linux.Errno) { return 0, 0 },
+	linux.PR_CAPBSET_READ:  prCapbsetRead,
+	// There are no events whose counting could stop or go on.
+	linux.PR_TASK_PERF_EVENTS_DISABLE: func(*task.Task, prctlArgs) (uintptr, linux.Errno) { return 0, 0 },
+	linux.PR_TASK_PERF_EVENTS_ENABLE:  func(*task.Task, prctlArgs) (uintptr, linux.Errno) { return 0, 0 },
+	linux.PR_CAPBSET_DROP:             prCapbsetDrop,
+	linux.PR_GET_TSC:                  prGetTSC,
+	linux.PR_SET_TSC:                  prSetTSC,
+	linux.PR_GET_SECUREBITS:           prGetSecurebits,
+	linux.PR_SET_SECUREBITS:           prSetSecurebits,
+	linux.PR_SET_TIMERSLACK:           prSetTimerslack,
+	linux.PR_GET_TIMERSLACK:           prGetTimerslack,
+	linux.PR_SET_CHILD_SUBREAPER:      prSetSubreaper,
+	linux.PR_GET_CHILD_SUBREAPER:      prGetSubreaper,
+	linux.PR_SET_NO_NEW_PRIVS:         prSetNoNewPrivs,
+	linux.PR_GET_NO_NEW_PRIVS:         prGetNoNewPrivs,
+	linux.PR_GET_TID_ADDRESS:          prGetTIDAddress,
+	linux.PR_SET_THP_DISABLE:          prSetTHPDisable,
+	linux.PR_GET_THP_DISABLE:          prGetTHPDisable,
+	linux.PR_CAP_AMBIENT:              prCapAmbient,
+	linux.PR_SET_IO_FLUSHER:           prSetIOFlusher,
+	linux.PR_GET_IO_FLUSHER:           prGetIOFlusher,
+	linux.PR_SET_MM:                   prSetMM,
+	linux.PR_SET_VMA:                  prSetVMA,
+	linux.PR_MCE_KILL:                 prMCEKill,
+	linux.PR_MCE_KILL_GET:             prMCEKillGet,
+	linux.PR_SET_PTRACER:              prSetPtracer,
 }
 
 // Prctl implements prctl(2).
@@ -184,14 +187,8 @@ func prSetSecurebits(t *task.Task, a prctlArgs) (uintptr, linux.Errno) {
 	return 0, 0
 }
 
-const defaultSlackNS = 50000
-
 func prSetTimerslack(t *task.Task, a prctlArgs) (uintptr, linux.Errno) {
-	if int64(a.a2) <= 0 {
-		t.SetTimerSlack(defaultSlackNS)
-	} else {
-		t.SetTimerSlack(int64(a.a2))
-	}
+	t.SetTimerSlack(max(int64(a.a2), 0))
 	return 0, 0
 }
 

@@ -66,7 +66,7 @@ func (k *Kernel) newFirst(a *InitArgs) *Task {
 	t.park.wake = make(chan struct{}, 1)
 	t.run.resume = platform.ResumeFull
 	t.run.started = timer.Monotonic()
-	t.misc.slackNS = 50000
+	t.misc.slackNS, t.misc.defaultSlackNS = 50000, 50000
 	t.misc.undo = newSemUndo()
 	t.SetName("init")
 	t.sig.alt = signal.NoAltStack

@@ -126,7 +126,7 @@ func (t *Task) newChild() *Task {
 	c.run.started = timer.Monotonic()
 	name := t.Name()
 	c.misc.name.Store(&name)
-	c.misc.slackNS = t.misc.slackNS
+	c.misc.slackNS, c.misc.defaultSlackNS = t.misc.slackNS, t.misc.slackNS
 	c.misc.ioprio = t.IOPrio()
 	c.sched.inherit(&t.sched)
 	c.misc.undo = newSemUndo()

@@ -9,8 +9,11 @@ import (
 // goroutine may call it.
 func (t *Task) SetCreds(c *cred.Credentials) {
 	old := t.Creds()
-	if c.EUID != old.EUID || c.EGID != old.EGID || c.FSUID != old.FSUID || c.FSGID != old.FSGID ||
-		c.Permitted&^old.Permitted != 0 || c.UserNS != old.UserNS {
+	more := c.Permitted&^old.Permitted != 0
+	if c.UserNS != old.UserNS { // whoever made a namespace below has all capabilities in it anyway
+		more = c.UserNS.Parent != old.UserNS || c.UserNS.Owner != old.EUID
+	}
+	if c.EUID != old.EUID || c.EGID != old.EGID || c.FSUID != old.FSUID || c.FSGID != old.FSGID || more {
 		t.Group.SetDumpable(0)
 		t.SetPDeathSig(0)
 	}
