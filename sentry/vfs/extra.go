@@ -77,12 +77,16 @@ func (i *Inode) getWrite() linux.Errno {
 			return linux.ETXTBSY
 		}
 		if i.writers.CompareAndSwap(n, n+1) {
+			i.SB.writers.Add(1)
 			return 0
 		}
 	}
 }
 
-func (i *Inode) putWrite() { i.writers.Add(-1) }
+func (i *Inode) putWrite() {
+	i.writers.Add(-1)
+	i.SB.writers.Add(-1)
+}
 
 // DenyWrite keeps everybody from opening i for writing, until AllowWrite; ETXTBSY if somebody has it open so.
 func (i *Inode) DenyWrite() linux.Errno {

@@ -47,6 +47,8 @@ func MountFS(c *Caller, source string, target Path, fstype string, flags uint32,
 		return Remount(c, target, flags, "")
 	case flags&linux.MS_REMOUNT != 0:
 		return Remount(c, target, flags, data)
+	case flags&(linux.MS_BIND|linux.MS_MOVE) != 0 && flags&propagationFlags == 0 && source == "":
+		return linux.EINVAL
 	case flags&linux.MS_BIND != 0:
 		from, errno := Walk(c, c.Cwd, source, Follow)
 		if errno != 0 {
@@ -191,6 +193,9 @@ func Remount(c *Caller, p Path, flags uint32, data string) linux.Errno {
 	if flags&linux.MS_BIND == 0 {
 		if !c.capableIn(m.SB.UserNS, linux.CAP_SYS_ADMIN) {
 			return linux.EPERM
+		}
+		if flags&linux.MS_RDONLY != 0 && m.SB.writers.Load() > 0 {
+			return linux.EBUSY
 		}
 		if m.SB.Remount != nil {
 			if errno := m.SB.Remount(c, flags, data); errno != 0 {

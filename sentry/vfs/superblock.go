@@ -41,6 +41,8 @@ type Superblock struct {
 	// UserNS owns the filesystem; nil for the root namespace.
 	UserNS *cred.UserNS
 
+	writers atomic.Int64 // files open for writing
+
 	flags atomic.Uint32 // MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC, MS_LAZYTIME, MS_MANDLOCK
 
 	rename rank.Mutex[rank.Rename] // one rename across directories at a time
