@@ -122,6 +122,36 @@ func compilers(t *testing.T, source string) []string {
 	return []string{"gcc", "musl-gcc"}
 }
 
+// knownDifferences reads known.txt: "family/case: reason" on each line. They are gaps that we know and tell of.
+func knownDifferences(t *testing.T) map[string]string {
+	b, err := os.ReadFile("known.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		line, _, _ = strings.Cut(line, "#")
+		if name, reason, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+			m[name] = reason
+		} else if strings.TrimSpace(line) != "" {
+			t.Fatalf("known.txt: %q is not \"family/case: reason\"", line)
+		}
+	}
+	return m
+}
+
+// compareCase fails where sandbox and host differ, and where a known difference has gone.
+func compareCase(t *testing.T, known, want, got string) {
+	switch {
+	case got == want && known != "":
+		t.Errorf("it agrees with the host now; take it out of known.txt (%s)", known)
+	case got != want && known != "":
+		t.Skipf("known difference: %s\nhost:\n%ssandbox:\n%s", known, want, got)
+	case got != want:
+		t.Errorf("host:\n%ssandbox:\n%s", want, got)
+	}
+}
+
 func TestCases(t *testing.T) {
 	sources, err := filepath.Glob("cases/*.c")
 	if err != nil || len(sources) == 0 {
@@ -131,10 +161,11 @@ func TestCases(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	list := platforms(t)
+	list, known := platforms(t), knownDifferences(t)
 	for _, source := range sources {
 		for _, cc := range compilers(t, source) {
-			t.Run(strings.TrimSuffix(filepath.Base(source), ".c")+"/"+cc, func(t *testing.T) {
+			family := strings.TrimSuffix(filepath.Base(source), ".c")
+			t.Run(family+"/"+cc, func(t *testing.T) {
 				bin := compile(t, cc, source, dir)
 				names, want := sections(output(t, 2*time.Minute, bin))
 				if len(names) == 0 {
@@ -143,11 +174,7 @@ func TestCases(t *testing.T) {
 				for _, p := range list {
 					_, got := sections(output(t, 2*time.Minute, hornwork, "do", "--platform", p, "--", bin))
 					for _, n := range names {
-						t.Run(p+"/"+n, func(t *testing.T) {
-							if got[n] != want[n] {
-								t.Errorf("host:\n%ssandbox:\n%s", want[n], got[n])
-							}
-						})
+						t.Run(p+"/"+n, func(t *testing.T) { compareCase(t, known[family+"/"+n], want[n], got[n]) })
 					}
 					if got[""] != want[""] {
 						t.Errorf("%s: outside of the cases: host %q, sandbox %q", p, want[""], got[""])

@@ -230,6 +230,7 @@ func (t *Task) childGroup(c *Task, a *linux.CloneArgs) {
 	g.mem.thpDisable.Store(p.mem.thpDisable.Load())
 	g.mem.ioFlusher.Store(p.mem.ioFlusher.Load())
 	g.mem.vdso.Store(p.mem.vdso.Load())
+	g.mem.auxv.Store(p.mem.auxv.Load())
 	g.mem.membarriers.Store(p.mem.membarriers.Load())
 	g.mem.exe.Store(p.Exe())
 }
