@@ -135,6 +135,15 @@ func (l *listener) hungUp() bool {
 	return e == 0 && n == 1 && p.revents&unix.POLLHUP != 0
 }
 
+// ready tells whether recv would return at once.
+//
+//go:nosplit
+func (l *listener) ready() bool {
+	p := pollFD{fd: l.fd, events: unix.POLLIN}
+	n, _, e := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+	return e != 0 || n != 0
+}
+
 // turn answers the pending notification and waits for the next, as one hand-over.
 //
 //go:nosplit

@@ -82,7 +82,7 @@ func (t *Thread) resume(regs *linux.Regs, how platform.Resume) bool {
 	full := how == platform.ResumeFull || t.fpDirty
 	if t.at == placeSyscall {
 		if !full {
-			return t.l.turn(int64(regs.RAX))
+			return t.answer(int64(regs.RAX))
 		}
 		if t.force(int64(regs.RAX)) != 0 {
 			return false

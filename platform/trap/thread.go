@@ -99,7 +99,7 @@ func (t *Thread) reset() {
 	t.intr.Store(0)
 	t.p.fp.initial(t.slotFP)
 	t.fpDirty, t.needFull = true, true
-	t.wait = newWaitState()
+	t.wait = newWaitState(&t.p.spin)
 	t.cfg.Spin = 0
 }
 

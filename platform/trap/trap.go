@@ -80,8 +80,8 @@ type Platform struct {
 	ctl  *control
 	fp   fpLayout
 	spin spinLimits
-	// spreading counts the threads in SPREAD mode.
-	spreading atomic.Int32
+	// slots are for the threads in SPREAD mode.
+	slots [maxSlots]spreadSlot
 	// No thread becomes SPREAD before busyUntil, in cycles; busyFor is how long that was.
 	busyUntil, busyFor atomic.Uint64
 	memFD              int32

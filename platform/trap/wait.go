@@ -11,43 +11,51 @@ import (
 )
 
 // Two ways of waiting. PAIRED: nobody spins; the answer and the next request pass by SEND and RECV with a SYNC
-// wake-up, both sides on one CPU. SPREAD: the stub thread runs on another CPU and both sides spin for a few
-// microseconds on the state word. A thread becomes SPREAD after a streak of requests that came soon after the answer, and
-// PAIRED again at the first that does not come; then the streak that it needs doubles.
+// wake-up, both sides on one CPU. SPREAD: the stub thread runs on another CPU and both sides spin on the state word. A
+// thread becomes SPREAD after a streak of requests that came soon after the answer and were answered soon.
 //
 // Only requests of patched sites count: all else comes by notification anyway.
 //
-// On a busy machine SPREAD loses: threads that spin use up their time and are preempted for milliseconds, while a PAIRED
-// pair sleeps so much that it runs at once when it wants to. So a spin that took far longer than it should (this
-// thread was preempted), or a stub that did not answer at all after the change (it waits for a CPU), keeps all
-// threads PAIRED for a while, which doubles each time.
+// What SPREAD costs is uneven. The first wake-up on another CPU takes some 200 µs where that CPU is halted in a virtual
+// machine, and any disturbance makes one side wait in vain; against that each call saves what a PAIRED one takes. So
+// each thread has a fund of cycles: a call in SPREAD pays in what the PAIRED ones took lately, and all waiting is paid
+// from it. The richer it is, the longer both sides spin before they sleep; when it is used up, the thread stays PAIRED
+// for a multiple of the loss, twice as long each time. On a busy machine the stub does not get another CPU
+// at all: that keeps all threads PAIRED for a while.
 const (
-	needLeast = 8
-	needMost  = 4096
-	hitsGood  = 256 // hits in a row after which the needed streak halves
+	needFirst = 32 // calls that take as long as a wake-up on a halted CPU
+	needAgain = 8  // after a stay that paid
+	settled   = 64 // calls in a stay, after which the stub spins longer
 
 	spinStub    = 10 * time.Microsecond
-	spinHoldP   = 5 * time.Microsecond // of the sentry's spin, with Go's P
-	spinSentry  = 20 * time.Microsecond
-	gapShort    = 15 * time.Microsecond // a request within it adds to the streak
-	calibration = 2000                  // rounds
+	spinStubMax = 50 * time.Microsecond
+	spinHoldP   = 5 * time.Microsecond  // of the sentry's spin, with Go's P; then in slices without it
+	spinLeast   = 20 * time.Microsecond // the sentry's whole spin
+	spinMost    = 100 * time.Microsecond
+	spinWake    = 400 * time.Microsecond // while the stub wakes up on another CPU
+	gapShort    = 15 * time.Microsecond  // a request within it adds to the streak
+	calibration = 2000                   // rounds
 
-	preempted = 200 * time.Microsecond // a spin that takes longer was interrupted
-	worthIt   = 4 * time.Microsecond   // SPREAD pays if a call takes less, the miss at the end included
-	busyLeast = 50 * time.Millisecond
-	busyMost  = 2 * time.Second
+	fundFirst  = 600 * time.Microsecond // enough for one try
+	fundMost   = 3 * time.Millisecond
+	fundShare  = 16 // part of the fund that may go into one spin
+	pauseShare = 32 // a pause is this many times the loss
+	pauseMost  = time.Second
+	busyLeast  = 20 * time.Millisecond
+	busyMost   = 500 * time.Millisecond
+	slotIdle   = time.Millisecond // after which another thread may have the slot
 )
 
-// spinLimits are the durations above in rounds of PAUSE and in cycles.
+// spinLimits are the durations above: in rounds of PAUSE where they are for spin, else in cycles.
 type spinLimits struct {
-	stub, holdP, rest uint32
-	gap               uint64
-	preempted         uint64
-	worthIt           uint64
-	busyLeast         uint64
-	busyMost          uint64
-	cpus              int32
-	allowed           [16]uint64 // CPUs that this process may use
+	stubRounds, stubMostRounds, holdP uint32
+	stubMost                          uint64
+	least, most, wake                 uint64
+	gap, slotIdle                     uint64
+	fundFirst, fundMost               int64
+	pauseMost, busyLeast, busyMost    uint64
+	slots                             int
+	allowed                           [16]uint64 // CPUs that this process may use
 }
 
 func calibrate() spinLimits {
@@ -64,50 +72,95 @@ func calibrate() spinLimits {
 	rounds := func(d time.Duration) uint32 { return uint32(max(int64(d)*calibration/max(ns, 1), 1)) }
 	inCycles := func(d time.Duration) uint64 { return uint64(float64(d) * float64(cycles) / float64(max(ns, 1))) }
 	l := spinLimits{
-		stub: rounds(spinStub), holdP: rounds(spinHoldP), rest: rounds(spinSentry - spinHoldP),
-		gap: inCycles(gapShort), preempted: inCycles(preempted), worthIt: inCycles(worthIt),
-		busyLeast: inCycles(busyLeast), busyMost: inCycles(busyMost),
-		cpus: int32(runtime.NumCPU()),
+		stubRounds: rounds(spinStub), stubMostRounds: rounds(spinStubMax), holdP: rounds(spinHoldP),
+		stubMost: inCycles(spinStubMax),
+		least:    inCycles(spinLeast), most: inCycles(spinMost), wake: inCycles(spinWake),
+		gap: inCycles(gapShort), slotIdle: inCycles(slotIdle),
+		fundFirst: int64(inCycles(fundFirst)), fundMost: int64(inCycles(fundMost)),
+		pauseMost: inCycles(pauseMost), busyLeast: inCycles(busyLeast), busyMost: inCycles(busyMost),
+		slots: min(runtime.NumCPU()/2, maxSlots),
 	}
 	if _, _, e := syscall.RawSyscall(unix.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(l.allowed), uintptr(unsafe.Pointer(&l.allowed))); e != 0 || raceBuild {
-		l.cpus = 1 // no moving about
+		l.slots = 0 // no moving about
 	}
 	return l
 }
 
-// waitState is a thread's way of waiting.
+const maxSlots = 64
+
+// spreadSlot is the right of one thread to be SPREAD: half of the CPUs may have a pair that spins. A thread that sleeps
+// in the sentry keeps its slot until another wants it.
+type spreadSlot struct {
+	owner atomic.Uint32 // Thread.unit
+	used  atomic.Uint64 // when, in cycles
+	_     [48]byte
+}
+
+// waitState is a thread's way of waiting. Times and durations are cycles.
 type waitState struct {
 	spread bool
 	streak int
 	need   int
-	// Of the present stay in SPREAD mode.
-	since uint64
-	calls uint64
+	slot   *spreadSlot
+	left   uint64 // when the last event came
+	calls  uint64 // of the present stay in SPREAD mode
+	paired uint64 // the shortest PAIRED call of the streak
+	fund   int64
+	until  uint64 // not SPREAD before
+	fails  uint
 }
 
-func newWaitState() waitState { return waitState{need: needLeast} }
+func newWaitState(l *spinLimits) waitState { return waitState{need: needFirst, fund: l.fundFirst} }
 
 // reply publishes the answer to a request and waits for the next event.
 //
 //go:nosplit
 func (t *Thread) reply(state uint32) bool {
 	w := &t.wait
-	if w.spread {
+	start := rdtsc()
+	if w.spread && t.staysSpread() {
 		return t.spreadReply(state)
 	}
-	if w.streak >= w.need && t.mayLeavePair() {
-		w.streak, w.spread = 0, true
+	if start-w.left > t.p.spin.gap {
+		w.streak = 0 // the sentry took long, perhaps the guest slept
+	}
+	if w.streak >= w.need && start > w.until && start > t.p.busyUntil.Load() && t.takeSlot(start) {
 		return t.leavePair(state)
 	}
-	start := rdtsc()
 	old := atomic.SwapUint32(&t.req.State, state|stateSentry)
 	ok := t.handOver(old)
-	if t.l.nb.nr == notifySyscall && rdtsc()-start < t.p.spin.gap {
-		w.streak++
-	} else {
-		w.streak = 0
-	}
+	t.timed(start)
 	return ok
+}
+
+// answer is Switch's way to answer a notification and to wait for the next.
+//
+//go:nosplit
+func (t *Thread) answer(val int64) bool {
+	start := rdtsc()
+	if start-t.wait.left > t.p.spin.gap {
+		t.wait.streak = 0
+	}
+	ok := t.l.turn(val)
+	t.timed(start)
+	return ok
+}
+
+// timed counts a PAIRED call that was answered at start.
+//
+//go:nosplit
+func (t *Thread) timed(start uint64) {
+	w := &t.wait
+	w.left = rdtsc()
+	took := w.left - start
+	switch {
+	case took > t.p.spin.gap:
+		w.streak = 0
+	case t.l.nb.nr == notifySyscall:
+		if w.streak++; w.streak == 1 || took < w.paired {
+			w.paired = took
+		}
+	}
 }
 
 // handOver wakes a stub that sleeps after its request and waits for the next notification.
@@ -129,86 +182,111 @@ func (t *Thread) handOver(old uint32) bool {
 	return t.l.wait()
 }
 
-// mayLeavePair: half of the CPUs may have spinning pairs, and the machine must not be busy.
+// takeSlot finds a slot that is free or not used any more.
 //
 //go:nosplit
-func (t *Thread) mayLeavePair() bool {
-	return 2*(t.p.spreading.Load()+1) <= t.p.spin.cpus && rdtsc() >= t.p.busyUntil.Load()
-}
-
-// busy keeps threads PAIRED for a while.
-//
-//go:nosplit
-func (p *Platform) busy() {
-	d := min(max(2*p.busyFor.Load(), p.spin.busyLeast), p.spin.busyMost)
-	p.busyFor.Store(d)
-	p.busyUntil.Store(rdtsc() + d)
-}
-
-// leavePair answers in SPREAD mode for the first time: the stub thread must wake up on another CPU.
-func (t *Thread) leavePair(state uint32) bool {
-	t.p.spreading.Add(1)
-	t.wait.since, t.wait.calls = rdtsc(), 0
-	atomic.StoreUint32(&t.cfg.Spin, t.p.spin.stub)
-	old := atomic.SwapUint32(&t.req.State, state)
-	if t.l.pending || old&stateStub != 0 {
-		if !t.l.pending && (!t.l.wait() || t.l.nb.nr != notifySyscall) {
-			return t.l.pending
+func (t *Thread) takeSlot(now uint64) bool {
+	for i := range t.p.spin.slots {
+		s := &t.p.slots[i]
+		owner := s.owner.Load()
+		if (owner == 0 || int64(now-s.used.Load()) > int64(t.p.spin.slotIdle)) && s.owner.CompareAndSwap(owner, t.unit) {
+			s.used.Store(now)
+			t.wait.slot = s
+			return true
 		}
-		cpu := rdpid()
-		mask := t.p.spin.allowed
-		if cpu < 1024 {
-			mask[cpu/64] &^= 1 << (cpu % 64)
-		}
-		t.setAffinity(&mask)
-		t.l.send(0)
-		mask = t.p.spin.allowed
-		t.setAffinity(&mask)
 	}
-	return t.spreadWait()
+	return false
+}
+
+// staysSpread ends SPREAD mode if the slot is another's now, or if the stub sleeps and the fund does not
+// allow to wake it on another CPU.
+//
+//go:nosplit
+func (t *Thread) staysSpread() bool {
+	w := &t.wait
+	if w.slot.owner.Load() == t.unit {
+		if !t.l.pending && atomic.LoadUint32(&t.req.State)&stateStub == 0 {
+			return true
+		}
+		w.fund -= int64(t.p.spin.stubMost) // its spin was in vain
+		if w.fund > int64(t.p.spin.wake) {
+			return true
+		}
+	}
+	t.pair()
+	w.streak = 0
+	return false
+}
+
+// leavePair answers in SPREAD mode for the first time.
+func (t *Thread) leavePair(state uint32) bool {
+	w := &t.wait
+	w.streak, w.calls, w.spread = 0, 0, true
+	atomic.StoreUint32(&t.cfg.Spin, t.p.spin.stubRounds)
+	return t.spreadReply(state)
+}
+
+// spreadReply answers in SPREAD mode.
+//
+//go:nosplit
+func (t *Thread) spreadReply(state uint32) bool {
+	old := atomic.SwapUint32(&t.req.State, state)
+	if old&stateStub == 0 && !t.l.pending {
+		limit := uint64(max(t.wait.fund/fundShare, 0))
+		return t.spreadWait(min(max(limit, t.p.spin.least), t.p.spin.most))
+	}
+	if !t.l.pending && (!t.l.wait() || t.l.nb.nr != notifySyscall) {
+		t.pair()
+		return t.l.pending
+	}
+	t.sendApart()
+	return t.spreadWait(t.p.spin.wake)
+}
+
+// sendApart wakes the stub thread on another CPU. A SYNC wake-up would take it to this one.
+func (t *Thread) sendApart() {
+	cpu := rdpid()
+	mask := t.p.spin.allowed
+	if cpu < 1024 {
+		mask[cpu/64] &^= 1 << (cpu % 64)
+	}
+	t.setAffinity(&mask)
+	t.l.send(0)
+	mask = t.p.spin.allowed
+	t.setAffinity(&mask)
 }
 
 func (t *Thread) setAffinity(mask *[16]uint64) {
 	syscall.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(t.tid), unsafe.Sizeof(*mask), uintptr(unsafe.Pointer(mask)))
 }
 
-//go:nosplit
-func (t *Thread) spreadReply(state uint32) bool {
-	old := atomic.SwapUint32(&t.req.State, state)
-	if old&stateStub != 0 || t.l.pending {
-		if !t.l.pending && (!t.l.wait() || t.l.nb.nr != notifySyscall) {
-			return t.l.pending
-		}
-		t.l.send(0)
-	}
-	return t.spreadWait()
-}
-
-// spreadWait spins for a request, first with Go's P and then without, and at last sleeps.
+// spreadWait spins for a request, first with Go's P and then without, until limit, and at last sleeps.
 //
 //go:nosplit
-func (t *Thread) spreadWait() bool {
-	p, w, lim := &t.req.State, &t.wait, &t.p.spin
+func (t *Thread) spreadWait(limit uint64) bool {
+	p, w := &t.req.State, &t.wait
 	start := rdtsc()
-	if spin(p, lim.holdP)&stateReply == 0 {
-		w.calls++
-		if rdtsc()-start > lim.preempted {
-			t.p.busy()
-			t.pair()
-		} else if w.calls == hitsGood {
-			w.need = max(w.need/2, needLeast)
-			t.p.busyFor.Store(t.p.busyFor.Load() / 2)
-		}
+	if spin(p, t.p.spin.holdP)&stateReply == 0 {
+		t.hit(start)
 		return true
 	}
 	entersyscall()
-	if spin(p, lim.rest)&stateReply == 0 {
-		exitsyscall()
-		w.calls++
-		return true
+	late := false
+	for !late && !t.l.ready() {
+		if spin(p, t.p.spin.holdP)&stateReply == 0 {
+			t.hit(start)
+			exitsyscall()
+			return true
+		}
+		late = rdtsc()-start > limit
 	}
-	if w.calls == 0 || rdtsc()-start > lim.preempted {
-		t.p.busy()
+	now := rdtsc()
+	w.fund -= int64(now - start)
+	if late && w.calls == 0 {
+		t.p.busy(now)
+	}
+	if w.fund < 0 {
+		t.pause(now)
 	}
 	t.pair()
 	ok := true
@@ -222,21 +300,63 @@ func (t *Thread) spreadWait() bool {
 			break
 		}
 	}
-	if rdtsc()-w.since > (w.calls+1)*lim.worthIt {
-		w.need = min(4*w.need, needMost)
-	}
+	w.left = rdtsc()
 	exitsyscall()
 	return ok
+}
+
+// hit counts a request for which the sentry spun from start.
+//
+//go:nosplit
+func (t *Thread) hit(start uint64) {
+	w, lim := &t.wait, &t.p.spin
+	now := rdtsc()
+	w.left = now
+	w.slot.used.Store(now)
+	w.fund = min(w.fund+int64(w.paired)-int64(now-start), lim.fundMost)
+	if w.fund < 0 {
+		t.pause(now)
+		t.pair()
+		return
+	}
+	if w.calls++; w.calls == settled {
+		atomic.StoreUint32(&t.cfg.Spin, lim.stubMostRounds)
+		t.p.busyFor.Store(0)
+	}
+}
+
+// pause keeps a thread PAIRED that has used up its fund.
+//
+//go:nosplit
+func (t *Thread) pause(now uint64) {
+	w, lim := &t.wait, &t.p.spin
+	loss := uint64(lim.fundFirst - w.fund)
+	w.until = now + min(loss*pauseShare<<w.fails, lim.pauseMost)
+	w.fails = min(w.fails+1, 8)
+	w.fund = lim.fundFirst
+}
+
+// busy keeps all threads PAIRED for a while.
+//
+//go:nosplit
+func (p *Platform) busy(now uint64) {
+	d := min(max(2*p.busyFor.Load(), p.spin.busyLeast), p.spin.busyMost)
+	p.busyFor.Store(d)
+	p.busyUntil.Store(now + d)
 }
 
 // pair makes a thread PAIRED.
 //
 //go:nosplit
 func (t *Thread) pair() {
-	if t.wait.spread {
-		t.wait.spread = false
-		t.wait.need = min(2*t.wait.need, needMost)
-		t.p.spreading.Add(-1)
-		atomic.StoreUint32(&t.cfg.Spin, 0)
+	w := &t.wait
+	if !w.spread {
+		return
 	}
+	w.spread, w.streak, w.need = false, 0, needFirst
+	if w.fund > t.p.spin.fundFirst {
+		w.need, w.fails = needAgain, 0
+	}
+	w.slot.owner.CompareAndSwap(t.unit, 0)
+	atomic.StoreUint32(&t.cfg.Spin, 0)
 }
