@@ -96,6 +96,19 @@ func (t *Timer) Expired() bool {
 	return t.expired
 }
 
+// Due says whether the time of an expiry has come, though Fire may not have run yet. Linux's interrupt comes before
+// the program looks; an owner whose state is polled asks this rather than Expired.
+func (t *Timer) Due() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.due()
+}
+
+// due is called with mu held.
+func (t *Timer) due() bool {
+	return t.expired || t.deadline != 0 && t.deadline <= clock.GuestMonotonic()
+}
+
 // Forward counts the expiries since the timer was set or last forwarded, 0 if it has not fired, and starts the
 // next period.
 func (t *Timer) Forward() uint64 {
@@ -104,6 +117,21 @@ func (t *Timer) Forward() uint64 {
 	if !t.expired {
 		return 0
 	}
+	return t.forward()
+}
+
+// ForwardDue is Forward for an owner that asks Due. An expiry that it counts before Fire has run does not fire.
+func (t *Timer) ForwardDue() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.due() {
+		return 0
+	}
+	return t.forward()
+}
+
+// forward is called with mu held, when the timer is due.
+func (t *Timer) forward() uint64 {
 	t.expired = false
 	if t.interval == 0 {
 		t.deadline = 0

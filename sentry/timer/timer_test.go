@@ -43,6 +43,26 @@ func TestTimerCountsWhatItMissed(t *testing.T) {
 	}
 }
 
+func TestTimerIsDueBeforeItFires(t *testing.T) {
+	x := &Timer{Fire: func() {}}
+	for range 1000 {
+		x.Set(1, 0)
+		if !x.Due() {
+			t.Fatal("set to the past and not due")
+		}
+		if n := x.ForwardDue(); n != 1 {
+			t.Fatalf("%d expiries", n)
+		}
+		if x.Due() || x.ForwardDue() != 0 {
+			t.Fatal("due again after its expiry was counted")
+		}
+	}
+	x.Set(math.MaxInt64, 0)
+	if x.Due() || x.ForwardDue() != 0 {
+		t.Error("due in the far future")
+	}
+}
+
 func TestTimesFromGuests(t *testing.T) {
 	for _, tt := range []struct {
 		ts linux.Timespec

@@ -103,7 +103,7 @@ func (t *TimerFD) Info() (clock int32, ticks uint64, flags uint32) {
 
 // countLocked adds the expiries since the last look and lets the timer go on.
 func (t *TimerFD) countLocked() {
-	n := t.timer.Forward()
+	n := t.timer.ForwardDue()
 	t.ticks += min(n, math.MaxUint64-t.ticks)
 }
 
@@ -127,7 +127,7 @@ func (t *TimerFD) Read(_ *vfs.Caller, _ *vfs.File, dst *usermem.Seq, _ int64) (i
 func (t *TimerFD) Readiness(mask wait.Events) wait.Events {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ticks == 0 && !t.timer.Expired() {
+	if t.ticks == 0 && !t.timer.Due() {
 		return 0
 	}
 	return wait.In & mask
