@@ -213,8 +213,8 @@ func (l lastLines) Write(b []byte) (int, error) {
 func TestKilledStubIsAKilledProcess(t *testing.T) {
 	binary := ownBinary(t)
 	const script = `echo ready
-sleep 1000 &
-wait $!
+sh -c 'while :; do read x </proc/uptime; done' &
+wait $! 2>/dev/null
 echo $?
 /bin/echo still here
 `
@@ -226,12 +226,12 @@ echo $?
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Process.Kill() }()
+	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
 	line := make([]byte, len("ready\n"))
 	if _, err := io.ReadFull(out, line); err != nil {
 		t.Fatal(err)
 	}
-	stub := stubOf(t, cmd.Process.Pid, "/sleep\n")
+	stub := stubOf(t, cmd.Process.Pid, "/dash\n")
 	if err := syscall.Kill(stub, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
