@@ -80,6 +80,25 @@ func (t *Task) SetUmask(mask uint32) uint32 {
 	return old
 }
 
+// Paths returns the root and the working directory of any task, with references, and its umask. ok is false once the
+// task has ended and let go of them.
+func (t *Task) Paths() (root, cwd vfs.Path, umask uint32, ok bool) {
+	for {
+		f := t.FS()
+		if f == nil {
+			return root, cwd, 0, false
+		}
+		if f.tryGet() {
+			defer f.release()
+			root, cwd, umask = f.Paths()
+			return root, cwd, umask, true
+		}
+		if t.FS() == f {
+			return root, cwd, 0, false
+		}
+	}
+}
+
 // UnshareFS gives the task a context of its own.
 func (t *Task) UnshareFS() {
 	if old := t.FS(); old.users.Load() > 1 {

@@ -35,8 +35,7 @@ func (d *taskDir) status(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
 	c := t.Creds()
 	line := func(name, format string, args ...any) { fmt.Fprintf(b, name+":\t"+format+"\n", args...) }
 	line("Name", "%s", escape(t.Name()))
-	if fs := t.FS(); fs != nil {
-		root, cwd, umask := fs.Paths()
+	if root, cwd, umask, ok := t.Paths(); ok {
 		root.Put()
 		cwd.Put()
 		line("Umask", "%04o", umask)
