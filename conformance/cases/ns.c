@@ -345,3 +345,45 @@ CASE(namespace_links)
 	}
 	reap("child", p);
 }
+
+CASE(setns_of_mounts)
+{
+	int here = need(open("/proc/self/ns/mnt", O_RDONLY)), go[2], up[2];
+	char c;
+	need(mkdir("m", 0755));
+	need(pipe(go));
+	need(pipe(up));
+	pid_t p = need(fork());
+	if (!p) {
+		need(unshare(CLONE_NEWNS));
+		need(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+		need(mount("none", "m", "tmpfs", 0, NULL));
+		close(open("m/inside", O_CREAT | O_WRONLY, 0600));
+		write(up[1], "x", 1);
+		close(go[1]);
+		read(go[0], &c, 1);
+		_exit(0);
+	}
+	read(up[0], &c, 1);
+	char n[64], base[300], in[400];
+	getcwd(base, sizeof base);
+	sprintf(in, "%s/m/inside", base);
+	sprintf(n, "/proc/%d/ns/mnt", p);
+	int there = need(open(n, O_RDONLY));
+	see("other kind", setns(there, CLONE_NEWUTS));
+	see("enter", setns(there, CLONE_NEWNS));
+	getcwd(base, sizeof base);
+	say("cwd %s", base);
+	see("seen", access(in, F_OK));
+	see("back", setns(here, 0));
+	see("not seen", access(in, F_OK));
+	struct stat a, b;
+	need(fstat(here, &a));
+	need(stat("/proc/self/ns/mnt", &b));
+	say("the same: %d, type %o", a.st_ino == b.st_ino && a.st_dev == b.st_dev, a.st_mode & S_IFMT);
+	see("write", open("/proc/self/ns/mnt", O_RDWR));
+	close(go[1]);
+	reap("child", p);
+	see("the last user is gone", setns(there, 0));
+	see("still seen", access(in, F_OK));
+}

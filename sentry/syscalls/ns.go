@@ -6,6 +6,7 @@ import (
 	"hornwork/sentry/ns"
 	"hornwork/sentry/task"
 	"hornwork/sentry/timer"
+	"hornwork/sentry/vfs"
 )
 
 // What uname(2) reports besides the names of the UTS namespace.
@@ -114,8 +115,11 @@ func Setns(t *task.Task, fd FD, flags uint32) (uintptr, linux.Errno) {
 }
 
 func nsKind(x any) uint64 {
-	if n, ok := x.(ns.Namespace); ok {
+	switch n := x.(type) {
+	case ns.Namespace:
 		return n.NSType()
+	case *vfs.MountNS:
+		return linux.CLONE_NEWNS
 	}
 	return linux.CLONE_NEWUSER
 }

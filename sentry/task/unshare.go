@@ -4,6 +4,7 @@ import (
 	"hornwork/linux"
 	"hornwork/sentry/cred"
 	"hornwork/sentry/ns"
+	"hornwork/sentry/vfs"
 )
 
 const unshareFlags = linux.CLONE_THREAD | linux.CLONE_FS | linux.CLONE_SIGHAND | linux.CLONE_VM | linux.CLONE_FILES |
@@ -82,6 +83,9 @@ func (t *Task) SetNS(x any) linux.Errno {
 	if u, ok := x.(*cred.UserNS); ok {
 		return t.joinUserNS(u)
 	}
+	if m, ok := x.(*vfs.MountNS); ok {
+		return t.joinMountNS(m)
+	}
 	owner := x.(ns.Namespace).NSInfo().UserNS
 	if !c.HasCapIn(owner, linux.CAP_SYS_ADMIN) || !c.HasCapIn(c.UserNS, linux.CAP_SYS_ADMIN) {
 		return linux.EPERM
@@ -117,6 +121,29 @@ func (t *Task) SetNS(x any) linux.Errno {
 		return linux.EINVAL
 	}
 	t.setNS(m)
+	return 0
+}
+
+// joinMountNS moves the task to the root of another tree.
+func (t *Task) joinMountNS(n *vfs.MountNS) linux.Errno {
+	c := t.Creds()
+	switch {
+	case !c.HasCapIn(n.UserNS, linux.CAP_SYS_ADMIN), !c.HasCap(linux.CAP_SYS_CHROOT), !c.HasCap(linux.CAP_SYS_ADMIN):
+		return linux.EPERM
+	case t.FS().users.Load() > 1:
+		return linux.EINVAL
+	}
+	m, errno := t.NS().with(t.kernel, 0, c.UserNS, nil, nil)
+	if errno != 0 {
+		return errno
+	}
+	m.Mount.Put()
+	m.Mount = n.Get()
+	root := n.Root()
+	defer root.Put()
+	t.setNS(m)
+	t.SetRoot(root)
+	t.SetCwd(root)
 	return 0
 }
 

@@ -68,6 +68,14 @@ func NewInodeFile(c *Caller, i *Inode, name string, ops FileOps, flags uint32) *
 	return f
 }
 
+// NamelessPath is the path of an inode of fs that has no name; it holds a reference. name is what /proc/pid/fd shows.
+func NamelessPath(fs *AnonFS, i *Inode, name string) Path {
+	d := &Dentry{}
+	initNameless(d, fs.SB, i, name)
+	fs.mount.refs.Get()
+	return Path{fs.mount, d}
+}
+
 // initNameless makes d the unhashed dentry of i, with one reference.
 func initNameless(d *Dentry, sb *Superblock, i *Inode, name string) {
 	d.sb = sb

@@ -181,6 +181,9 @@ func init() { nextNSIno.Store(0xf0000000) }
 // Get takes a reference on the namespace.
 func (ns *MountNS) Get() *MountNS { ns.refs.Get(); return ns }
 
+// TryGet takes a reference unless the last is gone.
+func (ns *MountNS) TryGet() bool { return ns.refs.TryGet() }
+
 // Put drops one; with the last all its mounts go.
 func (ns *MountNS) Put() {
 	if !ns.refs.Put() {

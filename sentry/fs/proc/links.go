@@ -49,11 +49,10 @@ func (d *taskDir) rootLink() *vfs.Inode {
 }
 
 func (d *taskDir) paths() (root, cwd vfs.Path, errno linux.Errno) {
-	fs := d.t.FS()
-	if fs == nil || d.t.MM() == nil { // a thread that has ended has let go of them
+	root, cwd, _, ok := d.t.Paths()
+	if !ok {
 		return root, cwd, linux.ENOENT
 	}
-	root, cwd, _ = fs.Paths()
 	return root, cwd, 0
 }
 
@@ -180,18 +179,24 @@ func (d *taskDir) nsDir() *vfs.Inode { return d.p.Directory(0o511, (*nsLinks)(d)
 
 type nsLinks taskDir
 
-var nsNames = []struct {
-	name string
-	get  func(t *task.Task, n *task.Namespaces) (typ string, ino uint64)
-}{
-	{"cgroup", func(_ *task.Task, n *task.Namespaces) (string, uint64) { return "cgroup", n.Cgroup.Ino }},
-	{"ipc", func(_ *task.Task, n *task.Namespaces) (string, uint64) { return "ipc", n.IPC.Ino }},
-	{"mnt", func(_ *task.Task, n *task.Namespaces) (string, uint64) { return "mnt", n.Mount.Ino }},
-	{"net", func(_ *task.Task, n *task.Namespaces) (string, uint64) { return "net", n.Net.Ino }},
-	{"pid", func(t *task.Task, _ *task.Namespaces) (string, uint64) { return "pid", t.PIDNS().Ino }},
-	{"time", func(_ *task.Task, n *task.Namespaces) (string, uint64) { return "time", n.Time.Ino }},
-	{"user", func(t *task.Task, _ *task.Namespaces) (string, uint64) { return "user", t.Creds().UserNS.Ino }},
-	{"uts", func(_ *task.Task, n *task.Namespaces) (string, uint64) { return "uts", n.UTS.Ino }},
+var nsNames = []namespaceLink{
+	{"cgroup", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "cgroup", n.Cgroup.Ino, n.Cgroup }},
+	{"ipc", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "ipc", n.IPC.Ino, n.IPC }},
+	{"mnt", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "mnt", n.Mount.Ino, n.Mount }},
+	{"net", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "net", n.Net.Ino, n.Net }},
+	{"pid", func(t *task.Task, _ *task.Namespaces) (string, uint64, any) { return "pid", t.PIDNS().Ino, t.PIDNS() }},
+	{"pid_for_children", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) {
+		return "pid", n.PIDForChildren.Ino, n.PIDForChildren
+	}},
+	{"time", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "time", n.Time.Ino, n.Time }},
+	{"time_for_children", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) {
+		return "time", n.TimeForChildren.Ino, n.TimeForChildren
+	}},
+	{"user", func(t *task.Task, _ *task.Namespaces) (string, uint64, any) {
+		u := t.Creds().UserNS
+		return "user", u.Ino, u
+	}},
+	{"uts", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "uts", n.UTS.Ino, n.UTS }},
 }
 
 var _ ns.Namespace = (*task.PIDNamespace)(nil)
@@ -202,16 +207,26 @@ func (l *nsLinks) Lookup(c *vfs.Caller, name string) (*vfs.Inode, linux.Errno) {
 		if e.name != name {
 			continue
 		}
-		return d.owned(d.p.Link(func(c *vfs.Caller) (string, linux.Errno) {
+		get := func(c *vfs.Caller) (string, uint64, any, linux.Errno) {
 			if errno := d.mayInspect(c); errno != 0 {
-				return "", errno
+				return "", 0, nil, errno
 			}
 			n := d.t.NS()
 			if n == nil {
-				return "", linux.ENOENT
+				return "", 0, nil, linux.ENOENT
 			}
-			typ, ino := e.get(d.t, n)
-			return fmt.Sprintf("%s:[%d]", typ, ino), 0
+			typ, ino, ns := e.get(d.t, n)
+			return typ, ino, ns, 0
+		}
+		return d.owned(d.p.MagicLink(0o777, func(c *vfs.Caller) (string, linux.Errno) {
+			typ, ino, _, errno := get(c)
+			return fmt.Sprintf("%s:[%d]", typ, ino), errno
+		}, func(c *vfs.Caller) (vfs.Path, linux.Errno) {
+			typ, ino, ns, errno := get(c)
+			if errno != 0 {
+				return vfs.Path{}, errno
+			}
+			return nsPath(typ, ino, ns)
 		})), 0
 	}
 	return nil, linux.ENOENT
