@@ -60,7 +60,7 @@ func Fchownat(t *task.Task, dirfd DirFD, name Path, uid, gid uint32, flags AtFla
 		return 0, errno
 	}
 	defer p.Put()
-	return none(vfs.Chown(t.Caller(), p, uid, gid))
+	return none(chown(t, p, uid, gid))
 }
 
 // Fchown implements fchown(2).
@@ -70,7 +70,23 @@ func Fchown(t *task.Task, fd FD, uid, gid uint32) (uintptr, linux.Errno) {
 		return 0, errno
 	}
 	defer f.Put()
-	return none(vfs.Chown(t.Caller(), f.Path, uid, gid))
+	return none(chown(t, f.Path, uid, gid))
+}
+
+// chown gives a file to owners as the caller's user namespace numbers them; -1 leaves one alone.
+func chown(t *task.Task, p vfs.Path, uid, gid uint32) linux.Errno {
+	c := t.Caller()
+	ok := true
+	if uid != keepID {
+		uid, ok = c.Creds.UserNS.KUID(uid)
+	}
+	if gid != keepID && ok {
+		gid, ok = c.Creds.UserNS.KGID(gid)
+	}
+	if !ok {
+		return linux.EINVAL
+	}
+	return vfs.Chown(c, p, uid, gid)
 }
 
 // Utimensat implements utimensat(2). Without a name dirfd is the file itself, as futimens(3) has it.

@@ -42,10 +42,20 @@ func Newfstatat(t *task.Task, dirfd DirFD, name Path, out mm.User[linux.Stat], f
 
 func storeStat(t *task.Task, p vfs.Path, out mm.User[linux.Stat]) (uintptr, linux.Errno) {
 	var sx linux.Statx
-	if errno := vfs.Stat(t.Caller(), p, &sx); errno != 0 {
+	if errno := statAs(t, p, &sx); errno != 0 {
 		return 0, errno
 	}
 	return none(out.Store(t, vfs.StatOf(&sx)))
+}
+
+// statAs is vfs.Stat with owners as the caller's user namespace numbers them.
+func statAs(t *task.Task, p vfs.Path, sx *linux.Statx) linux.Errno {
+	c := t.Caller()
+	errno := vfs.Stat(c, p, sx)
+	if c.Creds.UserNS.Parent != nil {
+		sx.UID, sx.GID = uidOf(t, sx.UID), gidOf(t, sx.GID)
+	}
+	return errno
 }
 
 // Statx implements statx(2).
@@ -62,7 +72,7 @@ func Statx(t *task.Task, dirfd DirFD, name Path, flags AtFlags, mask StatxMask, 
 	}
 	defer p.Put()
 	var sx linux.Statx
-	if errno := vfs.Stat(t.Caller(), p, &sx); errno != 0 {
+	if errno := statAs(t, p, &sx); errno != 0 {
 		return 0, errno
 	}
 	return none(out.Store(t, sx))
