@@ -448,7 +448,7 @@ func TestMappingsAreTheHostsPages(t *testing.T) {
 	var inv invalidations
 	m.AddMapping(&inv, 4096, 3*4096)
 	w.must(vfs.Truncate(w.c, f.Path, 5000))
-	if len(inv) != 2 || inv[0] != 4096 || inv[0]+inv[1] < 3*4096 {
+	if len(inv) != 1 || inv[0] != 2*4096 { // the rest of the page is cut by the host
 		t.Error(inv)
 	}
 	m.RemoveMapping(&inv, 4096, 3*4096)
