@@ -44,3 +44,10 @@ const (
 	ST_NODIRATIME = 0x0800
 	ST_RELATIME   = 0x1000
 )
+
+// States of sockets in /proc/net/unix, and the flag of one that listens (net.h).
+const (
+	SS_UNCONNECTED = 1
+	SS_CONNECTED   = 3
+	SO_ACCEPTCON   = 1 << 16
+)

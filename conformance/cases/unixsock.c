@@ -632,3 +632,40 @@ CASE(symlinked_and_relative_names)
 	need(setresuid(1000, 1000, 1000));
 	see("without write permission", conn(sock(SOCK_STREAM), "private"));
 }
+
+static void listed(const char *what, const char *name, int fd)
+{
+	char line[400], want[100];
+	struct stat st;
+	need(fstat(fd, &st));
+	sprintf(want, " %lu", (long)st.st_ino);
+	FILE *f = fopen("/proc/net/unix", "r");
+	fgets(line, sizeof line, f);
+	while (fgets(line, sizeof line, f)) {
+		unsigned refs, proto, flags, type, state;
+		unsigned long ino;
+		char path[200] = "";
+		sscanf(line, "%*s %x %x %x %x %x %lu %199s", &refs, &proto, &flags, &type, &state, &ino, path);
+		if (ino == st.st_ino)
+			say("%s: %x %x %x %x %s", what, proto, flags, type, state, strcmp(path, name) ? path : "as bound");
+	}
+	fclose(f);
+}
+CASE(table_of_sockets)
+{
+	int a = sock(SOCK_STREAM), b = sock(SOCK_STREAM), c = sock(SOCK_DGRAM), s[2];
+	listed("new", "", a);
+	see("bind", bind(a, (void *)&un, name("path")));
+	listed("bound", "path", a);
+	see("listen", listen(a, 1));
+	listed("listening", "path", a);
+	see("connect", connect(b, (void *)&un, name("path")));
+	listed("connected", "", b);
+	listed("accepted", "path", need(accept(a, NULL, NULL)));
+	see("bind", bind(c, (void *)&un, name("@abstract of this case")));
+	listed("abstract", "@abstract", c);
+	need(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s));
+	listed("pair", "", s[0]);
+	close(s[1]);
+	listed("after its peer", "", s[0]);
+}

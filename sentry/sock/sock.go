@@ -70,8 +70,15 @@ var sockfs = vfs.NewAnonFS("socket", linux.SOCKFS_MAGIC)
 
 // NewFile makes the file of a socket; flags: SOCK_NONBLOCK.
 func NewFile(c *vfs.Caller, s Socket, flags uint32) *vfs.File {
-	return vfs.NewAnonFile(c, sockfs, "", linux.S_IFSOCK|0o777, s, linux.O_RDWR|flags&linux.SOCK_NONBLOCK)
+	f := vfs.NewAnonFile(c, sockfs, "", linux.S_IFSOCK|0o777, s, linux.O_RDWR|flags&linux.SOCK_NONBLOCK)
+	if o, ok := s.(Opened); ok {
+		o.Opened(f.Inode().Ino)
+	}
+	return f
 }
+
+// Opened is a Socket that wants to know the inode number of its file.
+type Opened interface{ Opened(ino uint64) }
 
 // Family makes the sockets of one address family. net is the caller's network namespace: any comparable value.
 type Family interface {

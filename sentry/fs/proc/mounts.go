@@ -7,6 +7,7 @@ import (
 
 	"hornwork/linux"
 	"hornwork/sentry/fs/kernfs"
+	"hornwork/sentry/sock/unix"
 	"hornwork/sentry/vfs"
 )
 
@@ -37,6 +38,14 @@ func (d *taskDir) mountChanges() *vfs.Counter {
 		return &n.Mount.Changes
 	}
 	return nil
+}
+
+// hasMounts refuses to open the mounts of a task that has let go of its namespace.
+func (d *taskDir) hasMounts(*vfs.Caller) linux.Errno {
+	if d.t.NS() == nil {
+		return linux.EINVAL
+	}
+	return 0
 }
 
 // superOptions are the options of the file system as a whole.
@@ -84,5 +93,30 @@ func (d *taskDir) netDir() *vfs.Inode {
 	}
 	t.Add("dev", d.p.Text("Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"))
 	t.Add("route", d.p.Text("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n"))
+	t.Add("unix", d.text(0o444, (*taskDir).unixSockets))
 	return d.p.Directory(0o555, t)
+}
+
+// unixSockets lists the AF_UNIX sockets of the task's network namespace. Addresses are hidden, as by %pK.
+func (d *taskDir) unixSockets(_ *vfs.Caller, b *bytes.Buffer) linux.Errno {
+	n := d.t.NS()
+	if n == nil {
+		return linux.EINVAL
+	}
+	b.WriteString("Num       RefCount Protocol Flags    Type St Inode Path\n")
+	for _, s := range unix.Sockets(n.Net) {
+		flags, refs := 0, 2
+		if s.Listening {
+			flags = linux.SO_ACCEPTCON
+		}
+		if s.Connected {
+			refs++
+		}
+		fmt.Fprintf(b, "%016x: %08X %08X %08X %04X %02X %5d", 0, refs, 0, flags, s.Type, s.State(), s.Ino)
+		if s.Bound {
+			b.WriteString(" " + strings.ReplaceAll(s.Name, "\x00", "@"))
+		}
+		b.WriteByte('\n')
+	}
+	return 0
 }

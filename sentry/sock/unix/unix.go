@@ -255,6 +255,7 @@ func (s *Socket) Shutdown(_ *vfs.Caller, _ *vfs.File, how int32) linux.Errno {
 
 // Release closes the socket: its name goes, its peer sees the end, and ECONNRESET if data was left unread.
 func (s *Socket) Release(*vfs.File) {
+	s.forget()
 	s.close(false)
 	collectSoon()
 }
