@@ -131,6 +131,7 @@ func Shmdt(t *task.Task, addr uint64) (uintptr, linux.Errno) {
 	}
 	as := t.MM()
 	var ino, size uint64
+	var seg *ipc.Shm
 	type span struct{ start, len uint64 }
 	var spans []span
 	as.VMAs(func(v mm.VMAInfo) bool {
@@ -141,7 +142,7 @@ func Shmdt(t *task.Task, addr uint64) (uintptr, linux.Errno) {
 			ino = v.Ino
 			for _, s := range t.NS().IPC.Shms() {
 				if m := s.Memory.(*shmMemory); m.ino == ino {
-					size = s.Size
+					seg, size = s, s.Size
 				}
 			}
 		}
@@ -157,6 +158,9 @@ func Shmdt(t *task.Task, addr uint64) (uintptr, linux.Errno) {
 		if errno := as.MUnmap(s.start, s.len); errno != 0 {
 			return 0, errno
 		}
+	}
+	if seg != nil {
+		seg.Used(t.Group.PID())
 	}
 	return 0, 0
 }
