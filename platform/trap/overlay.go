@@ -1,6 +1,7 @@
 package trap
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"hornwork/linux"
@@ -22,14 +23,10 @@ var invalidOpcodes = [...]byte{0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0
 
 // raisesUD tells whether a jump of the site at call to a trampoline at at leaves an invalid opcode over the syscall.
 func raisesUD(call, at uint64) bool {
-	b := byte((at - (call + 2)) >> 16)
-	for _, x := range invalidOpcodes {
-		if x == b {
-			return true
-		}
-	}
-	return false
+	return invalidOpcode(byte((at - (call + 2)) >> 16))
 }
+
+func invalidOpcode(b byte) bool { return bytes.IndexByte(invalidOpcodes[:], b) >= 0 }
 
 // decodeMove returns the registers of a mov r64, r64.
 func decodeMove(b []byte) (dst, src int, ok bool) {
@@ -79,15 +76,20 @@ func (s *Space) tryOverlay(t *Thread, call uint64, regs *linux.Regs) bool {
 	if r == nil {
 		return false
 	}
+	at := r.take(site{start: start, call: call, moved: moveSize}, b[:moveSize])
+	jump := binary.LittleEndian.AppendUint32([]byte{0xe9}, uint32(at-(call+2)))
+	return s.overwriteCall(call, start, b[:], jump)
+}
+
+// overwriteCall patches a site whose syscall instruction raises #UD then.
+func (s *Space) overwriteCall(call, start uint64, old, jump []byte) bool {
 	s.pmu.Lock()
 	if s.ud == nil {
 		s.ud = map[uint64]struct{}{}
 	}
 	s.ud[call] = struct{}{}
 	s.pmu.Unlock()
-	at := r.take(site{start: start, call: call, moved: moveSize}, b[:moveSize])
-	jump := binary.LittleEndian.AppendUint32([]byte{0xe9}, uint32(at-(call+2)))
-	if s.text.PatchText(start, b[:], jump) == 0 {
+	if s.text.PatchText(start, old, jump) == 0 {
 		return true
 	}
 	s.pmu.Lock()

@@ -102,7 +102,7 @@ func (s *Space) patch(t *Thread, regs *linux.Regs) {
 	s.pmu.Lock()
 	_, no := s.refused[call]
 	s.pmu.Unlock()
-	if no || s.tryPatch(call, regs) || s.tryOverlay(t, call, regs) {
+	if no || s.tryPatch(call, regs) || s.tryOverlay(t, call, regs) || s.tryTail(t, call, regs) {
 		return
 	}
 	s.pmu.Lock()
