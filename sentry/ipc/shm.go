@@ -82,6 +82,15 @@ func (s *Shm) Used(pid int32) {
 	s.reg.mu.Unlock()
 }
 
+// ShmUsed is Used for whoever knows only the number; the segment may have gone.
+func (r *Registry) ShmUsed(id, pid int32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, errno := r.shm.find(id); errno == 0 {
+		s.LPID = pid
+	}
+}
+
 // Detach undoes Attach or ShmAttach. The last detach of a removed segment frees it.
 func (s *Shm) Detach() {
 	s.reg.mu.Lock()

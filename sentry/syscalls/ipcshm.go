@@ -131,7 +131,7 @@ func Shmdt(t *task.Task, addr uint64) (uintptr, linux.Errno) {
 	}
 	as := t.MM()
 	var ino, size uint64
-	var seg *ipc.Shm
+	id := int32(-1)
 	type span struct{ start, len uint64 }
 	var spans []span
 	as.VMAs(func(v mm.VMAInfo) bool {
@@ -142,7 +142,7 @@ func Shmdt(t *task.Task, addr uint64) (uintptr, linux.Errno) {
 			ino = v.Ino
 			for _, s := range t.NS().IPC.Shms() {
 				if m := s.Memory.(*shmMemory); m.ino == ino {
-					seg, size = s, s.Size
+					id, size = s.ID, s.Size
 				}
 			}
 		}
@@ -159,9 +159,7 @@ func Shmdt(t *task.Task, addr uint64) (uintptr, linux.Errno) {
 			return 0, errno
 		}
 	}
-	if seg != nil {
-		seg.Used(t.Group.PID())
-	}
+	t.NS().IPC.ShmUsed(id, t.Group.PID())
 	return 0, 0
 }
 
