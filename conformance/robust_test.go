@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -212,8 +213,7 @@ func (l lastLines) Write(b []byte) (int, error) {
 // A stub that dies takes only the guest process in it along: as if that had been killed.
 func TestKilledStubIsAKilledProcess(t *testing.T) {
 	binary := ownBinary(t)
-	const script = `echo ready
-sh -c 'while :; do read x </proc/uptime; done' &
+	const script = `sh -c 'echo ready; while :; do read x </proc/uptime; done' &
 wait $! 2>/dev/null
 echo $?
 /bin/echo still here
@@ -239,8 +239,9 @@ echo $?
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(rest), "137\nstill here\n"; got != want || ended(t, cmd) != 0 {
-		t.Errorf("got %q and exit code %d, want %q", got, cmd.ProcessState.ExitCode(), want)
+	code := ended(t, cmd)
+	if got, want := string(rest), "137\nstill here\n"; got != want || code != 0 {
+		t.Errorf("got %q and exit code %d, want %q", got, code, want)
 	}
 }
 
@@ -300,7 +301,8 @@ func TestGreedyGuestsMeetLimits(t *testing.T) {
 
 // A guest that takes all memory is refused or killed, and not the sentry.
 func TestMemoryEndsForTheGuestOnly(t *testing.T) {
-	for way, want := range map[string]string{"maps": "137\n", "fills": "write: ENOSPC\n0\n"} {
+	// The writer meets ENOSPC, or needs a page for itself when there is none any more.
+	for way, wants := range map[string][]string{"maps": {"137\n"}, "fills": {"write: ENOSPC\n0\n", "137\n"}} {
 		dir := bundle(t, "/mnt/greedy "+way+"; echo $?; /bin/echo still here", func(c, _ object) {
 			c["linux"] = object{"resources": object{"memory": object{"limit": 300 << 20}}}
 			c["mounts"] = []object{
@@ -310,8 +312,8 @@ func TestMemoryEndsForTheGuestOnly(t *testing.T) {
 		})
 		greedy(t, dir)
 		r := cli(t, "run", dir)
-		if want += "still here\n"; r.out != want || r.code != 0 {
-			t.Errorf("%s: got %q (exit code %d, stderr %q), want %q", way, r.out, r.code, r.err, want)
+		if got, lives := strings.CutSuffix(r.out, "still here\n"); !lives || !slices.Contains(wants, got) || r.code != 0 {
+			t.Errorf("%s: got %q (exit code %d, stderr %q), want one of %q and that it is still here", way, r.out, r.code, r.err, wants)
 		}
 	}
 }
