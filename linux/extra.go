@@ -51,3 +51,11 @@ const (
 	SS_CONNECTED   = 3
 	SO_ACCEPTCON   = 1 << 16
 )
+
+// Commands of ioctl_ns(2), nsfs.h.
+const (
+	NS_GET_USERNS    = 0xb701
+	NS_GET_PARENT    = 0xb702
+	NS_GET_NSTYPE    = 0xb703
+	NS_GET_OWNER_UID = 0xb704
+)

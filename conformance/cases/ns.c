@@ -1,4 +1,5 @@
 #include "case.h"
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
@@ -386,4 +387,94 @@ CASE(setns_of_mounts)
 	reap("child", p);
 	see("the last user is gone", setns(there, 0));
 	see("still seen", access(in, F_OK));
+}
+
+static void related_inside(void)
+{
+	int r;
+	need(unshare(CLONE_NEWUSER));
+	int u = need(open("/proc/self/ns/user", O_RDONLY)), t = need(open("/proc/self/ns/uts", O_RDONLY));
+	see("owner is outside", ioctl(t, 0xb701));
+	see("parent is outside", ioctl(u, 0xb702));
+	see("its creator", ioctl(u, 0xb704, &r));
+	need(unshare(CLONE_NEWUTS));
+	t = need(open("/proc/self/ns/uts", O_RDONLY));
+	struct stat a, b;
+	need(fstat(need(ioctl(t, 0xb701)), &a));
+	need(fstat(u, &b));
+	say("owned by this one: %d", a.st_ino == b.st_ino && a.st_dev == b.st_dev);
+}
+CASE(related_namespaces)
+{
+	int r, t = need(open("/proc/self/ns/uts", O_RDONLY)), u = need(open("/proc/self/ns/user", O_RDONLY));
+	say("types %x %x", ioctl(t, 0xb703), ioctl(u, 0xb703));
+	say("owner %d", ioctl(t, 0xb701) > u);
+	see("no hierarchy", ioctl(t, 0xb702));
+	see("not a user namespace", ioctl(t, 0xb704, &r));
+	see("bad pointer", ioctl(u, 0xb704, 8));
+	see("not a namespace", ioctl(open("/dev/null", O_RDONLY), 0xb703));
+	see("write", open("/proc/self/ns/uts", O_RDWR));
+	see("read", read(t, &r, 1));
+	see("chmod", fchmod(t, 0600));
+	struct stat a, b;
+	need(fstat(t, &a));
+	say("%o size %d owner %d", a.st_mode, (int)a.st_size, a.st_uid);
+	in("inside", related_inside);
+	need(unshare(CLONE_NEWPID));
+	see("before the first process", open("/proc/self/ns/pid_for_children", O_RDONLY));
+	pid_t p = need(fork());
+	if (!p) {
+		pause();
+		_exit(0);
+	}
+	int c = need(open("/proc/self/ns/pid_for_children", O_RDONLY));
+	need(fstat(need(ioctl(c, 0xb702)), &a));
+	need(stat("/proc/self/ns/pid", &b));
+	say("the parent: %d", a.st_ino == b.st_ino);
+	kill(p, SIGKILL);
+	reap("init", p);
+}
+
+CASE(mount_namespaces_are_joined)
+{
+	int own = need(open("/proc/self/ns/mnt", O_RDONLY)), g[2];
+	char l[PATH_MAX], c;
+	need(mkdir("d", 0755));
+	need(pipe(g));
+	pid_t p = need(fork());
+	if (!p) {
+		need(unshare(CLONE_NEWNS));
+		need(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+		need(mount("t", "d", "tmpfs", 0, NULL));
+		close(need(open("d/f", O_CREAT | O_WRONLY, 0644)));
+		write(g[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	read(g[0], &c, 1);
+	see("not there", access("d/f", F_OK));
+	if (!getcwd(l, sizeof l))
+		exit(9);
+	char n[64];
+	snprintf(n, sizeof n, "/proc/%d/ns/mnt", p);
+	int other = need(open(n, O_RDONLY));
+	see("join", setns(other, CLONE_NEWNS));
+	see("the directory is the root", access("d/f", F_OK));
+	see("back to where it was", chdir(l));
+	see("there", access("d/f", F_OK));
+	see("return", setns(own, 0));
+	chdir(l);
+	see("gone again", access("d/f", F_OK));
+	int fd = syscall(434, p, 0);
+	see("by the process", setns(fd, CLONE_NEWNS));
+	chdir(l);
+	see("there", access("d/f", F_OK));
+	kill(p, SIGKILL);
+	reap("child", p);
+	see("ended", setns(fd, CLONE_NEWNS));
+	setns(own, 0);
+	chdir(l);
+	see("outlives its process", setns(other, 0));
+	chdir(l);
+	see("there", access("d/f", F_OK));
 }

@@ -1,5 +1,6 @@
 #include "case.h"
 #include <pthread.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 static char buf[1 << 16];
@@ -369,4 +370,38 @@ CASE(oom_and_others)
 	say("auxv ends with a pair of zeros: %d", ({ int a = open("/proc/self/auxv", O_RDONLY); long v[100] = {0}; int r = read(a, v, sizeof v); r > 16 && v[r / 8 - 2] == 0; }));
 	say("statm %d", ({ long a, b; sscanf(slurp("/proc/self/statm"), "%ld %ld", &a, &b) == 2 && a >= b; }));
 	say("io %d", strstr(slurp("/proc/self/io"), "rchar: ") != NULL);
+}
+
+// An ended process has let go of its root, its directories and its namespaces, though it is still there.
+CASE(of_an_ended_process)
+{
+	char n[64], l[64];
+	const char *links[] = {"root", "cwd", "exe", "ns/mnt", "ns/uts", "fd/0"};
+	struct stat st;
+	siginfo_t i;
+	pid_t p = need(fork());
+	if (!p) {
+		need(unshare(CLONE_NEWNS));
+		need(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+		need(mount("t", ".", "tmpfs", 0, NULL));
+		chdir(getcwd(l, sizeof l));
+		need(chroot("."));
+		_exit(0);
+	}
+	need(waitid(P_PID, p, &i, WEXITED | WNOWAIT));
+	for (int k = 0; k < 6; k++) {
+		snprintf(n, sizeof n, "/proc/%d/%s", p, links[k]);
+		see(links[k], readlink(n, l, sizeof l));
+		see("stat", stat(n, &st));
+	}
+	snprintf(n, sizeof n, "/proc/%d/ns/user", p);
+	say("ns/user %d", readlink(n, l, sizeof l) > 0);
+	snprintf(n, sizeof n, "/proc/%d/status", p);
+	say("state %s", field(n, "State"));
+	say("umask %s", field(n, "Umask"));
+	snprintf(n, sizeof n, "/proc/%d/mountinfo", p);
+	see("mountinfo", open(n, O_RDONLY));
+	snprintf(n, sizeof n, "/proc/%d/cmdline", p);
+	say("cmdline '%s'", slurp(n));
+	reap("child", p);
 }

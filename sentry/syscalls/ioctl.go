@@ -36,6 +36,10 @@ func Ioctl(t *task.Task, fd FD, cmd IoctlCmd, arg uint64) (uintptr, linux.Errno)
 		return ioctlSize(t, f, mm.User[int64](arg))
 	case linux.TIOCGPTPEER:
 		return ptyPeer(t, f, uint32(arg))
+	case linux.NS_GET_USERNS, linux.NS_GET_PARENT, linux.NS_GET_NSTYPE, linux.NS_GET_OWNER_UID:
+		if x := namespaceOf(f); x != nil {
+			return ioctlNamespace(t, x, cmd, arg)
+		}
 	case linux.FIGETBSZ:
 		return none(mm.User[int32](arg).Store(t, int32(f.Inode().Attr().Blksize)))
 	}

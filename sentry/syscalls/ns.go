@@ -103,11 +103,10 @@ func Setns(t *task.Task, fd FD, flags uint32) (uintptr, linux.Errno) {
 	if p, ok := task.PIDOfFile(f); ok {
 		return none(joinProcess(t, p, uint64(flags)))
 	}
-	n, ok := f.Ops.(interface{ Namespace() any })
-	if !ok {
+	x := namespaceOf(f)
+	if x == nil {
 		return 0, linux.EINVAL
 	}
-	x := n.Namespace()
 	if flags != 0 && nsKind(x) != uint64(flags) {
 		return 0, linux.EINVAL
 	}
@@ -126,7 +125,7 @@ func nsKind(x any) uint64 {
 
 // joinProcess enters the namespaces of a process.
 func joinProcess(t *task.Task, p *task.PID, flags uint64) linux.Errno {
-	const kinds = linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET | linux.CLONE_NEWCGROUP |
+	const kinds = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET | linux.CLONE_NEWCGROUP |
 		linux.CLONE_NEWPID | linux.CLONE_NEWUSER | linux.CLONE_NEWTIME
 	if flags == 0 || flags&^kinds != 0 {
 		return linux.EINVAL
@@ -140,7 +139,11 @@ func joinProcess(t *task.Task, p *task.PID, flags uint64) linux.Errno {
 		return linux.EPERM
 	}
 	n := o.NS()
-	for _, x := range []any{o.Creds().UserNS, n.UTS, n.IPC, n.Net, n.Cgroup, n.Time, o.PIDNS()} {
+	if n == nil || !n.Mount.TryGet() {
+		return linux.ESRCH // it has just ended
+	}
+	defer n.Mount.Put()
+	for _, x := range []any{o.Creds().UserNS, n.Mount, n.UTS, n.IPC, n.Net, n.Cgroup, n.Time, o.PIDNS()} {
 		if flags&nsKind(x) == 0 {
 			continue
 		}

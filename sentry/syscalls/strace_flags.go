@@ -76,7 +76,9 @@ var flagTypes = sync.OnceValue(func() map[reflect.Type]func(uint64) string {
 			bit(linux.TCSETS2, "TCSETS2"), bit(linux.FICLONE, "FICLONE"), bit(linux.FICLONERANGE, "FICLONERANGE"),
 			bit(linux.FIBMAP, "FIBMAP"), bit(linux.FIGETBSZ, "FIGETBSZ"), bit(linux.SIOCGIFCONF, "SIOCGIFCONF"),
 			bit(linux.SIOCGIFFLAGS, "SIOCGIFFLAGS"), bit(linux.SIOCGIFINDEX, "SIOCGIFINDEX"),
-			bit(linux.SIOCGIFNAME, "SIOCGIFNAME"),
+			bit(linux.SIOCGIFNAME, "SIOCGIFNAME"), bit(linux.NS_GET_USERNS, "NS_GET_USERNS"),
+			bit(linux.NS_GET_PARENT, "NS_GET_PARENT"), bit(linux.NS_GET_NSTYPE, "NS_GET_NSTYPE"),
+			bit(linux.NS_GET_OWNER_UID, "NS_GET_OWNER_UID"),
 		}),
 		reflect.TypeFor[RWFlags](): flagsText("RWF_???", []trace.Bit{
 			bit(linux.RWF_HIPRI, "RWF_HIPRI"), bit(linux.RWF_DSYNC, "RWF_DSYNC"), bit(linux.RWF_SYNC, "RWF_SYNC"),

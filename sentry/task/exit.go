@@ -76,7 +76,7 @@ func (t *Task) end() {
 	t.misc.undo.release(t.Group.PID())
 	t.releaseCaller()
 	t.fs.Load().release()
-	t.nsp.Load().release()
+	t.nsp.Swap(nil).release()
 	if last {
 		g.timer.stopAll()
 		if f := g.mem.exe.Swap(nil); f != nil {

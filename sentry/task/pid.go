@@ -102,6 +102,13 @@ func newPIDNamespace(k *Kernel, parent *PIDNamespace, info ns.Info) *PIDNamespac
 	return n
 }
 
+// Begun says whether the namespace has had its first process; before, nobody can enter it.
+func (n *PIDNamespace) Begun() bool {
+	n.kernel.tasks.RLock()
+	defer n.kernel.tasks.RUnlock()
+	return n.init != nil || n.dead
+}
+
 // NSType implements ns.Namespace.
 func (*PIDNamespace) NSType() uint64 { return linux.CLONE_NEWPID }
 
@@ -243,8 +250,8 @@ func (n *PIDNamespace) Init() *ThreadGroup {
 	return n.init
 }
 
-// contains says whether m is n or one of its descendants.
-func (n *PIDNamespace) contains(m *PIDNamespace) bool {
+// Contains says whether m is n or one of its descendants.
+func (n *PIDNamespace) Contains(m *PIDNamespace) bool {
 	for ; m != nil; m = m.Parent {
 		if m == n {
 			return true

@@ -21,7 +21,7 @@ func TestNumbersInNestedNamespaces(t *testing.T) {
 	if !slices.Equal(b.Numbers(root), []int32{2, 1}) || !slices.Equal(b.Numbers(inner), []int32{1}) {
 		t.Error(b.Numbers(root))
 	}
-	if !root.contains(inner) || inner.contains(root) {
+	if !root.Contains(inner) || inner.Contains(root) {
 		t.Error("contains")
 	}
 	c, errno := inner.newPID([]int32{50, 700})

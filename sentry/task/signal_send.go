@@ -288,7 +288,7 @@ func (t *Task) Kill(g *ThreadGroup, i *linux.Siginfo) linux.Errno {
 
 // ancestorOf says whether g's namespace is below t's, so that t may kill g's init.
 func (t *Task) ancestorOf(g *ThreadGroup) bool {
-	return t.PIDNS() != g.pid.Namespace() && t.PIDNS().contains(g.pid.Namespace())
+	return t.PIDNS() != g.pid.Namespace() && t.PIDNS().Contains(g.pid.Namespace())
 }
 
 // fileTooLarge sends SIGXFSZ: a write met RLIMIT_FSIZE.

@@ -119,7 +119,7 @@ func (t *Task) Creds() *cred.Credentials { return t.creds.Load() }
 // Files is the descriptor table; nil after the task has ended.
 func (t *Task) Files() *FDTable { return t.files.Load() }
 
-// NS are the task's namespaces.
+// NS are the task's namespaces; nil after the task has ended.
 func (t *Task) NS() *Namespaces { return t.nsp.Load() }
 
 // PIDNS is the PID namespace that the task is in.

@@ -111,7 +111,7 @@ func (t *Task) SetNS(x any) linux.Errno {
 		}
 		m.Time, m.TimeForChildren = n, n
 	case *PIDNamespace:
-		if !t.PIDNS().contains(n) {
+		if !t.PIDNS().Contains(n) {
 			m.release()
 			return linux.EINVAL
 		}

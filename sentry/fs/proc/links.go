@@ -163,8 +163,10 @@ func (f *fdDir) infoFile(fd int32) *vfs.Inode {
 		}
 		defer file.Put()
 		flags := file.Flags()
-		if cloexec, ok := f.d.t.Files().Cloexec(fd); ok && cloexec {
-			flags |= linux.O_CLOEXEC
+		if files := f.d.t.Files(); files != nil {
+			if cloexec, ok := files.Cloexec(fd); ok && cloexec {
+				flags |= linux.O_CLOEXEC
+			}
 		}
 		b := fmt.Appendf(nil, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", file.Offset(), flags, file.Path.Mount.ID, file.Inode().Ino)
 		if i, ok := file.Ops.(fdInfoer); ok {
@@ -180,23 +182,21 @@ func (d *taskDir) nsDir() *vfs.Inode { return d.p.Directory(0o511, (*nsLinks)(d)
 type nsLinks taskDir
 
 var nsNames = []namespaceLink{
-	{"cgroup", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "cgroup", n.Cgroup.Ino, n.Cgroup }},
-	{"ipc", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "ipc", n.IPC.Ino, n.IPC }},
-	{"mnt", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "mnt", n.Mount.Ino, n.Mount }},
-	{"net", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "net", n.Net.Ino, n.Net }},
-	{"pid", func(t *task.Task, _ *task.Namespaces) (string, uint64, any) { return "pid", t.PIDNS().Ino, t.PIDNS() }},
-	{"pid_for_children", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) {
-		return "pid", n.PIDForChildren.Ino, n.PIDForChildren
-	}},
-	{"time", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "time", n.Time.Ino, n.Time }},
-	{"time_for_children", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) {
-		return "time", n.TimeForChildren.Ino, n.TimeForChildren
-	}},
-	{"user", func(t *task.Task, _ *task.Namespaces) (string, uint64, any) {
-		u := t.Creds().UserNS
-		return "user", u.Ino, u
-	}},
-	{"uts", func(_ *task.Task, n *task.Namespaces) (string, uint64, any) { return "uts", n.UTS.Ino, n.UTS }},
+	{"cgroup", "cgroup", func(_ *task.Task, n *task.Namespaces) any { return n.Cgroup }, false},
+	{"ipc", "ipc", func(_ *task.Task, n *task.Namespaces) any { return n.IPC }, false},
+	{"mnt", "mnt", func(_ *task.Task, n *task.Namespaces) any { return n.Mount }, false},
+	{"net", "net", func(_ *task.Task, n *task.Namespaces) any { return n.Net }, false},
+	{"pid", "pid", func(t *task.Task, _ *task.Namespaces) any { return t.PIDNS() }, true},
+	{"pid_for_children", "pid", func(_ *task.Task, n *task.Namespaces) any {
+		if !n.PIDForChildren.Begun() {
+			return nil
+		}
+		return n.PIDForChildren
+	}, false},
+	{"time", "time", func(_ *task.Task, n *task.Namespaces) any { return n.Time }, false},
+	{"time_for_children", "time", func(_ *task.Task, n *task.Namespaces) any { return n.TimeForChildren }, false},
+	{"user", "user", func(t *task.Task, _ *task.Namespaces) any { return t.Creds().UserNS }, true},
+	{"uts", "uts", func(_ *task.Task, n *task.Namespaces) any { return n.UTS }, false},
 }
 
 var _ ns.Namespace = (*task.PIDNamespace)(nil)
@@ -207,26 +207,32 @@ func (l *nsLinks) Lookup(c *vfs.Caller, name string) (*vfs.Inode, linux.Errno) {
 		if e.name != name {
 			continue
 		}
-		get := func(c *vfs.Caller) (string, uint64, any, linux.Errno) {
+		get := func(c *vfs.Caller) (any, linux.Errno) {
 			if errno := d.mayInspect(c); errno != 0 {
-				return "", 0, nil, errno
+				return nil, errno
 			}
 			n := d.t.NS()
-			if n == nil {
-				return "", 0, nil, linux.ENOENT
+			if n == nil && !e.afterEnd {
+				return nil, linux.ENOENT
 			}
-			typ, ino, ns := e.get(d.t, n)
-			return typ, ino, ns, 0
+			x := e.get(d.t, n)
+			if x == nil {
+				return nil, linux.ENOENT
+			}
+			return x, 0
 		}
 		return d.owned(d.p.MagicLink(0o777, func(c *vfs.Caller) (string, linux.Errno) {
-			typ, ino, _, errno := get(c)
-			return fmt.Sprintf("%s:[%d]", typ, ino), errno
+			x, errno := get(c)
+			if errno != 0 {
+				return "", errno
+			}
+			return nsText(e.typ, x), 0
 		}, func(c *vfs.Caller) (vfs.Path, linux.Errno) {
-			typ, ino, ns, errno := get(c)
+			x, errno := get(c)
 			if errno != 0 {
 				return vfs.Path{}, errno
 			}
-			return nsPath(typ, ino, ns)
+			return nsPath(e.typ, x)
 		})), 0
 	}
 	return nil, linux.ENOENT

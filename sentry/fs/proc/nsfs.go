@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"hornwork/linux"
+	"hornwork/sentry/cred"
+	"hornwork/sentry/ns"
 	"hornwork/sentry/task"
 	"hornwork/sentry/vfs"
 )
@@ -21,8 +23,8 @@ type nsInode struct {
 }
 
 // nsPath makes the file of a namespace; each look at it makes another one with the same numbers.
-func nsPath(typ string, ino uint64, ns any) (vfs.Path, linux.Errno) {
-	if m, ok := ns.(*vfs.MountNS); ok && !m.TryGet() {
+func nsPath(typ string, x any) (vfs.Path, linux.Errno) {
+	if m, ok := x.(*vfs.MountNS); ok && !m.TryGet() {
 		return vfs.Path{}, linux.ENOENT // its last task has just ended
 	}
 	a := &vfs.Attr{Blksize: linux.PageSize}
@@ -32,7 +34,20 @@ func nsPath(typ string, ino uint64, ns any) (vfs.Path, linux.Errno) {
 	a.Atime.Store(now)
 	a.Mtime.Store(now)
 	a.Ctime.Store(now)
-	return vfs.NamelessPath(nsfs, vfs.NewInode(nsfs.SB, ino, &nsInode{ns: ns}, a), fmt.Sprintf("%s:[%d]", typ, ino)), 0
+	return vfs.NamelessPath(nsfs, vfs.NewInode(nsfs.SB, nsIno(x), &nsInode{ns: x}, a), nsText(typ, x)), 0
+}
+
+// nsText is what a link to the namespace says.
+func nsText(typ string, x any) string { return fmt.Sprintf("%s:[%d]", typ, nsIno(x)) }
+
+func nsIno(x any) uint64 {
+	switch n := x.(type) {
+	case *cred.UserNS:
+		return n.Ino
+	case *vfs.MountNS:
+		return n.Ino
+	}
+	return x.(ns.Namespace).NSInfo().Ino
 }
 
 func (*nsInode) GetAttr(*vfs.Caller, *vfs.Inode) linux.Errno { return 0 }
@@ -64,6 +79,21 @@ func (f *nsFile) Namespace() any { return f.ns }
 
 // namespaceLink is one entry of /proc/PID/ns.
 type namespaceLink struct {
-	name string
-	get  func(t *task.Task, n *task.Namespaces) (typ string, ino uint64, ns any)
+	name, typ string
+	get       func(t *task.Task, n *task.Namespaces) any // nil: there is none
+	afterEnd  bool                                       // a task that has ended still has it; get's n may be nil
+}
+
+// OpenNamespace opens a user or PID namespace, as ioctl_ns(2) does with what it finds.
+func OpenNamespace(c *vfs.Caller, x any) (*vfs.File, linux.Errno) {
+	typ := "user"
+	if _, ok := x.(*task.PIDNamespace); ok {
+		typ = "pid"
+	}
+	p, errno := nsPath(typ, x)
+	if errno != 0 {
+		return nil, errno
+	}
+	defer p.Put()
+	return vfs.OpenPath(c, p, linux.O_RDONLY)
 }

@@ -36,7 +36,11 @@ func init() {
 		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode { return d.text(perm, f) }}
 	}
 	watched := func(name string, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) entry {
-		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode { return d.owned(d.p.File(0o444, d.textFile(f, d.mountChanges))) }}
+		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode {
+			file := d.textFile(f, d.mountChanges)
+			file.MayOpen = d.hasMounts
+			return d.owned(d.p.File(0o444, file))
+		}}
 	}
 	guarded := func(name string, f func(d *taskDir, c *vfs.Caller, b *bytes.Buffer) linux.Errno) entry {
 		return entry{name, linux.DT_REG, 0, func(d *taskDir) *vfs.Inode {
