@@ -9,6 +9,7 @@ import (
 	"hornwork/lib/wait"
 	"hornwork/linux"
 	"hornwork/sentry/cred"
+	"hornwork/sentry/ns"
 )
 
 // Mount is a filesystem, or a part of one, attached somewhere in the tree of a namespace. The tree holds one
@@ -164,19 +165,17 @@ func (m *Mount) eachLocked(f func(*Mount)) {
 	}
 }
 
-// NewMountNS makes a namespace with root at its root; flags are those of mount(2).
+// NewMountNS makes the first namespace, with root at its root; flags are those of mount(2).
 func NewMountNS(root *Superblock, flags uint32) *MountNS {
-	ns := &MountNS{UserNS: root.UserNS, Ino: nextNSIno.Add(1), n: 1}
+	n := &MountNS{UserNS: root.UserNS, Ino: ns.InitMountIno, n: 1}
 	m := newMount(root, root.RootDentry(), mountFlagsOf(flags))
-	m.ns = ns
-	ns.root = m
-	return ns
+	m.ns = n
+	n.root = m
+	return n
 }
 
-// nextNSIno numbers mount namespaces like Linux's nsfs does.
-var nextNSIno atomic.Uint64
-
-func init() { nextNSIno.Store(0xf0000000) }
+// newNSIno is the number of another one. All kinds of namespaces share their numbers, as on Linux's nsfs.
+func newNSIno() uint64 { return ns.NewIno() }
 
 // Get takes a reference on the namespace.
 func (ns *MountNS) Get() *MountNS { ns.refs.Get(); return ns }

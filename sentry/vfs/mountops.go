@@ -346,7 +346,7 @@ func (ns *MountNS) Clone(user *cred.UserNS, moved ...*Path) (*MountNS, linux.Err
 	if foreign {
 		kind = cloneSlave
 	}
-	n := &MountNS{UserNS: user, Ino: nextNSIno.Add(1)}
+	n := &MountNS{UserNS: user, Ino: newNSIno()}
 	copies := map[*Mount]*Mount{}
 	n.root = ns.root.copyTreeLocked(ns.root.root, kind, true, func(from, to *Mount) {
 		copies[from] = to
