@@ -416,6 +416,12 @@ func (t *Task) linkChild(c *Task, a *linux.CloneArgs, id *PID) linux.Errno {
 	k, p, g := t.kernel, t.Group, c.Group
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
+	for _, x := range id.numbers {
+		if x.ns.dead { // since newPID: its init has killed all that it found, and waits for nobody else
+			id.release()
+			return linux.ENOMEM
+		}
+	}
 	psh := p.lockSig()
 	if p.state.exiting || p.state.execer != nil && p.state.execer != t {
 		psh.mu.Unlock()
