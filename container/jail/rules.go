@@ -126,6 +126,7 @@ func PtraceRules() []Rule {
 		{Nr: unix.SYS_IOCTL, Why: "is a standard stream a terminal", Any: [][]Arg{{Low(1, unix.TCGETS)}, {Low(1, unix.TIOCGWINSZ)}, {Low(1, linux.FIONREAD)}}},
 		{Nr: unix.SYS_PTRACE, Why: "stubs"},
 		{Nr: unix.SYS_WAIT4, Why: "stubs"},
+		{Nr: unix.SYS_WAITID, Why: "a stub's thread that ended while its owner does not run", Any: [][]Arg{{Low(0, unix.P_PID)}}},
 		{Nr: unix.SYS_KILL, Why: "stubs; the sentry is alone in its PID namespace with them"},
 		{Nr: unix.SYS_PROCESS_VM_READV, Why: "the instruction that faulted"},
 	}
